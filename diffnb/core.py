@@ -111,7 +111,7 @@ def image_grid(
     img = Image.fromarray((sheet[..., 0] if c == 1 else sheet).contiguous().numpy())
     return img.resize((img.width * scale, img.height * scale), Image.NEAREST)
 
-# %% ../nbs/00_core.ipynb #5eece644
+# %% ../nbs/00_core.ipynb #de1d795a
 def show_images(
     images: Tensor,         # uint8 (N, C, H, W)
     titles: list = (),      # text above each picture, as many as there are pictures or none
@@ -124,7 +124,7 @@ def show_images(
     fig, axes = plt.subplots(rows, n_cols, figsize=(size * n_cols, size * rows * (1.2 if titles else 1)), dpi=72, squeeze=False)
     for ax in axes.flat: ax.axis('off')
     for i, (ax, img) in enumerate(zip(axes.flat, images)):
-        ax.imshow(img.permute(1, 2, 0).cpu().numpy(), cmap='gray', vmin=0, vmax=255)
+        ax.imshow(img.permute(1, 2, 0).cpu().numpy(), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
         if titles: ax.set_title(str(titles[i]), fontsize=8)
     fig.tight_layout(pad=.2)
     return fig

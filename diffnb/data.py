@@ -7,8 +7,8 @@ __all__ = ['fashion_classes', 'assets', 'system_folder', 'DataSpec', 'measure', 
            'Source', 'embedded', 'idx_folder', 'hub', 'find_fashion_mnist', 'split_at', 'split_random', 'batch_indices',
            'Resident', 'DataLoaders', 'DataBlock', 'fashion_mnist']
 
-# %% ../nbs/01_data.ipynb #1ff8b1da
-import gzip, hashlib, io, lzma, struct, socket
+# %% ../nbs/01_data.ipynb #c319179f
+import gzip, hashlib, io, lzma, struct
 from dataclasses import dataclass, field, asdict
 from functools import lru_cache
 from importlib.resources import files
@@ -161,16 +161,19 @@ def idx_folder(path: Path) -> Source:
         if y.shape != x.shape[:1] or y.max() > 9: raise BadInput(f"{path}: {part} has labels of shape {y.shape}, highest {y.max(initial=0)}, for {len(x)} images; allowed: one label of 0 to 9 for each image")
     return _source(*parts, str(path))
 
-# %% ../nbs/01_data.ipynb #a1574877
+# %% ../nbs/01_data.ipynb #33992f13
 def hub(
     local: bool = False, # True: only look in the cache of this machine
 ) -> Source:
-    "Fashion-MNIST from the Hugging Face hub or from its local cache; `OSError` if it cannot be had"
-    from huggingface_hub import snapshot_download
-    if not local: socket.create_connection(('huggingface.co', 443), timeout=5).close()
-    root = Path(snapshot_download('zalando-datasets/fashion_mnist', repo_type='dataset', allow_patterns='*.parquet', local_files_only=local, etag_timeout=5))
+    "Fashion-MNIST from the Hugging Face hub or from its local cache"
+    from huggingface_hub import HfApi, snapshot_download
+    name = 'zalando-datasets/fashion_mnist'
+    try:
+        if not local: HfApi().dataset_info(name, timeout=5)
+        root = Path(snapshot_download(name, repo_type='dataset', allow_patterns='*.parquet', local_files_only=local, etag_timeout=5))
+    except Exception as e: raise BadInput(f"{name} is not {'in the local cache of the hub' if local else 'to be had from the hub now'} ({type(e).__name__}); use --data embedded, or a folder with its files") from None
     found = {part: sorted(root.rglob(f'*{part}*.parquet')) for part in ('train', 'test')}
-    if not all(found.values()): raise FileNotFoundError(f'{root} has no Parquet files for train and test')
+    if not all(found.values()): raise BadInput(f'{root} has no Parquet files for train and test; delete it to fetch them again')
     return _source(*(a for part in ('train', 'test') for a in _parquet(found[part])), f"the {'local cache of the ' if local else ''}hub")
 
 def _parquet(paths):
@@ -178,7 +181,7 @@ def _parquet(paths):
     rows = Dataset.from_parquet([str(p) for p in paths], keep_in_memory=True).with_format('numpy')
     return np.stack(list(rows['image'])), np.asarray(rows['label'], np.uint8)
 
-# %% ../nbs/01_data.ipynb #aa618906
+# %% ../nbs/01_data.ipynb #1847c1ff
 system_folder = Path('/usr/share/datasets/fashion-mnist')
 
 def find_fashion_mnist(
@@ -191,7 +194,7 @@ def find_fashion_mnist(
     if system_folder.is_dir(): return idx_folder(system_folder)
     for local in (True, False):
         try: return hub(local)
-        except OSError: pass
+        except BadInput: pass
     return embedded()
 
 # %% ../nbs/01_data.ipynb #4f946c71

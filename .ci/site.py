@@ -1,0 +1,119 @@
+"""Build the site without Quarto: nbdev processes the notebooks, smalldocs renders them, every link is checked.
+
+Usage: .ci/site.py [--selftest]     writes _proc and _docs in the current checkout, both made anew; exit status 1 if a cell raises, a page warns or a link is broken
+                                with --selftest, only checks that the link check finds what it should (then status 1)
+"""
+import json, os, re, shutil, sys, tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from nbdev.config import get_config
+from nbdev.quarto import refresh_quarto_yml
+from nbdev.serve import proc_nbs
+import nbdev.doclinks
+from smalldocs.config import load
+from smalldocs.site import Site
+
+def process(cfg):
+    "What `nbdev_docs` does before it calls Quarto; an exported or import cell that raises ends it"
+    shutil.rmtree(cfg.config_path/'_proc', ignore_errors=True)
+    refresh_quarto_yml()
+    nbdev.doclinks._build_modidx()
+    return Path(proc_nbs(n_workers=1))
+
+def pages_of(work):
+    "Notebooks under `work`, each with the name that nbdev wants for its page"
+    names = {}
+    for p in sorted(work.rglob('*.ipynb')):
+        nb = json.loads(p.read_text(encoding='utf8'))
+        for c in nb['cells']:
+            if c['cell_type'] != 'raw': continue
+            src = ''.join(c['source'])
+            if m := re.search(r'^output-file:\s*(\S+)\.html\s*$', src, re.M):
+                names[p] = p.with_name(m[1] + '.ipynb')
+                c['source'] = re.sub(r'^output-file:.*\n?', '', src, flags=re.M)
+                p.write_text(json.dumps(nb), encoding='utf8')
+                break
+        names.setdefault(p, p)
+    return names
+
+def relative_links(text, page, names, work, base):
+    "Links to notebooks get the page's new name; absolute links to this site become relative"
+    def to_page(m):
+        target = Path(os.path.normpath(page.parent/m[2]))
+        return m[1] + os.path.relpath(names[target], page.parent) if target in names else m[0]
+    text = re.sub(r'(\]\()([^)#\s:]+\.ipynb)', to_page, text)
+    up = os.path.relpath(work, page.parent)
+    return re.sub(re.escape(base) + r'/([\w./-]+\.html)?(#[\w.-]+)?', lambda m: f"{up}/{m[1] or 'index.html'}{m[2] or ''}".removeprefix('./'), text)
+
+def render(proc, cfg):
+    "Pages by smalldocs into _docs; returns its warnings"
+    work = cfg.config_path/'_proc_site'
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(proc, work, ignore=shutil.ignore_patterns('_docs', '_site', '.quarto'))
+    base, names = cfg.doc_host.rstrip('/') + cfg.doc_baseurl.rstrip('/'), pages_of(work)
+    for old, new in names.items():
+        nb = json.loads(old.read_text(encoding='utf8'))
+        fix = lambda src: relative_links(''.join(src), old, names, work, base)
+        for c in nb['cells']:
+            if c['cell_type'] == 'markdown': c['source'] = fix(c['source'])
+            for o in c.get('outputs', []):
+                if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = fix(o['data']['text/markdown'])
+        old.unlink(); new.write_text(json.dumps(nb), encoding='utf8')
+    quarto = yaml.safe_load((work/'_quarto.yml').read_text())
+    quarto['format']['html'].pop('html-math-method', None)
+    quarto['project']['output-dir'] = '_docs'
+    (work/'_quarto.yml').write_text(yaml.safe_dump(quarto, sort_keys=False))
+    site = Site(load(work), quiet=True); site.build()
+    docs = cfg.config_path/'_docs'
+    shutil.rmtree(docs, ignore_errors=True)
+    shutil.copytree(site.out, docs); shutil.rmtree(work)
+    return site.warnings
+
+class Page(HTMLParser):
+    "Anchors and links of one page"
+    def __init__(self): super().__init__(); self.ids, self.links = set(), []
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
+        self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
+
+def broken_links(docs):
+    "(page, link, what is wrong) for every link within the site, and how many pages there are"
+    pages = {}
+    for f in docs.rglob('*.html'): pages[f] = Page(); pages[f].feed(f.read_text(encoding='utf8'))
+    bad = []
+    for f, page in pages.items():
+        for link in page.links:
+            s = urlsplit(link)
+            if s.scheme or s.netloc: continue
+            path = unquote(s.path)
+            target = f if not path else (docs/path.lstrip('/') if path.startswith('/') else f.parent/path).resolve()
+            if target.is_dir(): target /= 'index.html'
+            if not target.exists(): bad.append((f.relative_to(docs), link, 'no such file'))
+            elif s.fragment and target in pages and unquote(s.fragment) not in pages[target].ids: bad.append((f.relative_to(docs), link, 'no such anchor'))
+    return bad, len(pages)
+
+def selftest():
+    "A site of two pages with one good link and three bad ones: exit status 1 if exactly the bad ones are found"
+    with tempfile.TemporaryDirectory() as d:
+        docs = Path(d).resolve()
+        (docs/'a.html').write_text('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="c.html">no page</a><a href="b.html#gone">no anchor</a><img src="none.png">')
+        (docs/'b.html').write_text('<h1 id="here">b</h1><a href="https://example.org">elsewhere</a>')
+        bad, n = broken_links(docs)
+        for b in bad: print('broken link:', *b)
+        return int(n == 2 and sorted(b[1] for b in bad) == ['b.html#gone', 'c.html', 'none.png'])
+
+if __name__ == '__main__':
+    if '--selftest' in sys.argv: sys.exit(selftest())
+    cfg = get_config()
+    warnings = render(process(cfg), cfg)
+    bad, n = broken_links(cfg.config_path/'_docs')
+    for w in warnings: print('warning:', w)
+    for b in bad: print('broken link:', *b)
+    missing = [p.name for p in Path(cfg.nbs_path).rglob('[!_.]*.ipynb')]
+    print(f'{n} pages in _docs, {len(bad)} broken links, {len(warnings)} warnings')
+    if n < len(missing): print(f'{len(missing)} notebooks, but only {n} pages')
+    sys.exit(bool(bad or warnings or n < len(missing)))
