@@ -1,14 +1,15 @@
 """Build the site without Quarto: nbdev processes the notebooks, smalldocs renders them, every link is checked.
 
 Usage: .ci/site.py [--selftest]     writes _proc and _docs in the current checkout, both made anew; exit status 1 if a cell raises, a page warns or a link is broken
-                                with --selftest, only checks that the link check finds what it should (then status 1)
+                                with --selftest, only checks that the link check finds what it should
 """
-import json, os, re, shutil, sys, tempfile
+import html, json, os, re, shutil, sys, tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from latex2mathml.converter import convert
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
@@ -48,6 +49,17 @@ def relative_links(text, page, names, work, base):
     up = os.path.relpath(work, page.parent)
     return re.sub(re.escape(base) + r'/([\w./-]+\.html)?(#[\w.-]+)?', lambda m: f"{up}/{m[1] or 'index.html'}{m[2] or ''}".removeprefix('./'), text)
 
+def expand(contents, names, work):
+    "Sidebar globs match the notebooks' own names; the pages have other names, so they are listed one by one"
+    one = lambda glob: [os.path.relpath(names[p], work) for p in sorted(names) if p in set(work.glob(glob))]
+    return [c if isinstance(c, str) else {**c, 'contents': one(c['contents'])} for c in contents]
+
+def mathml(page):
+    "TeX between the marks that smalldocs leaves for a script from elsewhere becomes MathML, and the script goes"
+    def math(m): return convert(html.unescape(m[2]), display='inline' if m[1] == 'inline' else 'block')
+    page = re.sub(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', math, page, flags=re.S)
+    return re.sub(r'<(link|script)[^>]*katex[^>]*>(</script>)?', '', page)
+
 def render(proc, cfg):
     "Pages by smalldocs into _docs; returns its warnings"
     work = cfg.config_path/'_proc_site'
@@ -63,6 +75,7 @@ def render(proc, cfg):
                 if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = fix(o['data']['text/markdown'])
         old.unlink(); new.write_text(json.dumps(nb), encoding='utf8')
     quarto = yaml.safe_load((work/'_quarto.yml').read_text())
+    quarto['website']['sidebar']['contents'] = expand(quarto['website']['sidebar']['contents'], names, work)
     quarto['format']['html'].pop('html-math-method', None)
     quarto['project']['output-dir'] = '_docs'
     (work/'_quarto.yml').write_text(yaml.safe_dump(quarto, sort_keys=False))
@@ -70,6 +83,7 @@ def render(proc, cfg):
     docs = cfg.config_path/'_docs'
     shutil.rmtree(docs, ignore_errors=True)
     shutil.copytree(site.out, docs); shutil.rmtree(work)
+    for p in docs.rglob('*.html'): p.write_text(mathml(p.read_text(encoding='utf8')), encoding='utf8')
     return site.warnings
 
 class Page(HTMLParser):
@@ -97,14 +111,14 @@ def broken_links(docs):
     return bad, len(pages)
 
 def selftest():
-    "A site of two pages with one good link and three bad ones: exit status 1 if exactly the bad ones are found"
+    "A site of two pages with one good link and three bad ones: exit status 0 if exactly the bad ones are found"
     with tempfile.TemporaryDirectory() as d:
         docs = Path(d).resolve()
         (docs/'a.html').write_text('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="c.html">no page</a><a href="b.html#gone">no anchor</a><img src="none.png">')
         (docs/'b.html').write_text('<h1 id="here">b</h1><a href="https://example.org">elsewhere</a>')
         bad, n = broken_links(docs)
         for b in bad: print('broken link:', *b)
-        return int(n == 2 and sorted(b[1] for b in bad) == ['b.html#gone', 'c.html', 'none.png'])
+        return int(n != 2 or sorted(b[1] for b in bad) != ['b.html#gone', 'c.html', 'none.png'])
 
 if __name__ == '__main__':
     if '--selftest' in sys.argv: sys.exit(selftest())

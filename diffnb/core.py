@@ -6,17 +6,22 @@
 __all__ = ['Images', 'Sigmas', 'Labels', 'per_item', 'BadInput', 'optional', 'rng', 'randn_items', 'pick_device', 'fast_bf16',
            'pick_precision', 'autocast', 'image_grid', 'show_images']
 
-# %% ../nbs/00_core.ipynb #887e62b1
+# %% ../nbs/00_core.ipynb #2e3732fd
 import hashlib, importlib, math
 from contextlib import nullcontext
-from typing import Annotated
+from typing import NewType
 import torch
 from torch import Tensor
 
-# %% ../nbs/00_core.ipynb #6f2f1548
-Images = Annotated[Tensor, 'float32 (B, C, H, W), in the range that the DataSpec declares']
-Sigmas = Annotated[Tensor, 'float (B,), standard deviation of the noise in units of the declared range, finite and > 0']
-Labels = Annotated[Tensor, 'int64 (B,), class of each item; -1, or None for all of them, means unconditional']
+# %% ../nbs/00_core.ipynb #f56e0fba
+def _tensor(name, doc):
+    kind = NewType(name, Tensor)
+    kind.__doc__ = doc
+    return kind
+
+Images = _tensor('Images', 'float32 (B, C, H, W), in the range that the DataSpec declares')
+Sigmas = _tensor('Sigmas', 'float (B,), standard deviation of the noise in units of the declared range, finite and > 0')
+Labels = _tensor('Labels', 'int64 (B,), class of each item; -1, or None for all of them, means unconditional')
 
 # %% ../nbs/00_core.ipynb #7d64b2f5
 def per_item(v: Tensor, x: Tensor) -> Tensor:
