@@ -16,7 +16,7 @@ def exports():
 def trees():
     for p, nb in notebooks.items():
         for c in code_cells(nb):
-            if 'export' in directives(c): yield p, ast.parse(source(c))
+            if any(d.startswith('export') for d in directives(c)): yield p, ast.parse(source(c))
 
 def symlink(): return [] if (top/'nbs/_quarto.yml').is_symlink() and (top/'nbs/_quarto.yml').readlink() == Path('../_quarto.yml') else ['nbs/_quarto.yml is not a link to ../_quarto.yml']
 def modules_have_notebooks():
@@ -26,6 +26,7 @@ def layering():
     order, bad = {m: p.name for m, p in exports().items()}, []
     for p, tree in trees():
         for n in ast.walk(tree):
+            if isinstance(n, ast.ImportFrom) and n.module == 'diffnb' or isinstance(n, ast.Import) and any(a.name.startswith('diffnb.') for a in n.names): bad.append(f'{p.name}: write from diffnb.module import name')
             if isinstance(n, ast.ImportFrom) and (n.module or '').startswith('diffnb.') and order[n.module.split('.')[1]] >= p.name: bad.append(f'{p.name} imports {n.module}')
     return bad
 def globals_exist():
@@ -41,10 +42,11 @@ def globals_exist():
             bad += [f'{m}.{c.co_name}: {i.argval}' for i in dis.get_instructions(c) if i.opname == 'LOAD_GLOBAL' and not hasattr(mod, i.argval) and not hasattr(builtins, i.argval)]
     return bad
 def docstrings():
-    bad = []
+    kinds, bad = (ast.FunctionDef, ast.ClassDef), []
     for p, tree in trees():
         for n in tree.body:
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not ast.get_docstring(n): bad.append(f'{p.name}: {n.name}')
+            for m in [n, *(n.body if isinstance(n, ast.ClassDef) else [])]:
+                if isinstance(m, kinds) and not m.name.startswith('_') and not ast.get_docstring(m): bad.append(f'{p.name}: {n.name} {m.name}')
     return bad
 def outputs():
     bad, total = [], 0
@@ -62,15 +64,17 @@ def numbers_once():
     n = [p.name[:2] for p in notebooks if p.parent.name == 'nbs' and p.name[:2].isdigit()]
     return [f'two notebooks have the number {i}' for i in set(n) if n.count(i) > 1]
 def assets():
+    needed = ['fashion_mnist_12000.npz.xz', 'fashion_mnist_LICENSE', 'model/card.json', 'model/model.safetensors']
+    missing = [f'assets have no {f}' for f in needed if not (top/'diffnb/assets'/f).is_file()]
     size = sum(p.stat().st_size for p in (top/'diffnb/assets').rglob('*') if p.is_file())
-    return [f'assets are {size/1e6:.1f} MB, allowed are 12'] if size > 12e6 else []
+    return missing + [f'assets are {size/1e6:.1f} MB, allowed are 12'] if size > 12e6 else []
 def light_import():
     heavy = {'matplotlib', 'datasets', 'accelerate', 'pandas'}
     err = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import diffnb.sample'], capture_output=True, text=True).stderr
     loaded = {l.split('|')[-1].strip().split('.')[0] for l in err.splitlines()}
     return [f'import diffnb.sample loads {m}' for m in heavy & loaded] + ([] if 'torch' in loaded else ['importtime printed nothing'])
 def no_device():
-    return [f'{m}.py names a device: {l.strip()}' for m in exports() for l in (top/f'diffnb/{m}.py').read_text().splitlines() if re.search(r"\.cuda\(|\.to\('(cuda|mps)|device='(cuda|mps)", l)]
+    return [f'{m}.py names a device: {l.strip()}' for m in exports() for l in (top/f'diffnb/{m}.py').read_text().splitlines() if re.search(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)", l)]
 
 if __name__ == '__main__':
     gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, numbers_once, assets, light_import, no_device], 0

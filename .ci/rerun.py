@@ -1,7 +1,7 @@
 """Run notebooks from top to bottom and store what they show.
 
-Usage: .ci/rerun.py [NOTEBOOK ...]     without names: every notebook under nbs/ whose cells are not all slow
-       .ci/rerun.py --slow NOTEBOOK …  also runs the cells marked `#| slow`
+Usage: .ci/rerun.py [NOTEBOOK ...]         without names: every notebook under nbs/
+       .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow`; without it they keep the outputs that they have
 
 Pictures are stored as PNG, progress on stderr is dropped, and a cell that raises ends the run with exit status 1, its notebook unchanged.
 """
@@ -32,7 +32,7 @@ def rerun(path, slow=False):
 
 if __name__ == '__main__':
     args = sys.argv[1:]; slow = '--slow' in args; names = [a for a in args if a != '--slow']
-    paths = [Path(n).resolve() for n in names] or sorted(p.resolve() for p in Path('nbs').rglob('[!_.]*.ipynb'))
+    paths = [Path(n).resolve() for n in names] or sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('[!_.]*.ipynb'))
     bad = []
     for p in paths:
         here = os.getcwd()

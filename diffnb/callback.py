@@ -6,27 +6,27 @@
 __all__ = ['Step', 'Callback', 'run_callbacks', 'Running', 'Progress', 'clock', 'Log', 'held_out_loss', 'HeldOut',
            'StopNonFinite']
 
-# %% ../nbs/07_callback.ipynb #0a919d4a
-import json, math, sys
+# %% ../nbs/07_callback.ipynb #58605bb6
+import json, math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 import torch
-from torch import Tensor
-from .core import BadInput, randn_items, rng
+from .core import randn_items, rng
 from .denoiser import denoising_loss
 from .schedule import stratified
 
-# %% ../nbs/07_callback.ipynb #52565c14
+# %% ../nbs/07_callback.ipynb #77c174f8
 @dataclass
 class Step:
     "What training yields after each step"
-    i: int               # steps done so far, 1 after the first
+    i: int               # steps done in this call, 1 after the first
     progress: float      # share of the budget that was used, 0…1
-    seconds: float       # spent in training so far: not importing, loading, sampling or callbacks
+    seconds: float       # spent in training in this call: not importing, loading, sampling or callbacks
     lr: float            # learning rate of this step
-    loss: Tensor         # mean weighted loss of the batch, a scalar on the device
-    images: int          # training pictures seen so far
+    loss: float          # mean weighted loss of the batch
+    images: int          # training pictures seen in this call
 
 class Callback:
     "Three moments of a training; override what you need. `learn` is whatever runs the loop"
@@ -34,7 +34,7 @@ class Callback:
     def step(self, learn, at: Step): "After each step"
     def end(self, learn): "After the last step, also when training was interrupted or failed"
 
-# %% ../nbs/07_callback.ipynb #5b08c627
+# %% ../nbs/07_callback.ipynb #e6ab14ae
 def run_callbacks(
     learn,                # passed on to the callbacks
     steps,                # generator of Step
@@ -42,62 +42,75 @@ def run_callbacks(
 ) -> Step:                # the last one, None if there was none
     "Run a training to its end with callbacks"
     at = None
-    try:
-        for cb in callbacks: cb.start(learn)
+    with ExitStack() as ends:
+        for cb in callbacks:
+            cb.start(learn)
+            ends.callback(cb.end, learn)
         for at in steps:
             for cb in callbacks: cb.step(learn, at)
-    finally:
-        for cb in callbacks: cb.end(learn)
     return at
 
-# %% ../nbs/07_callback.ipynb #54328255
+# %% ../nbs/07_callback.ipynb #d478e614
 class Running:
     "Exponential running mean of a loss, without the bias of its first values"
-    def __init__(self, keep: float = .98): self.keep, self.total, self.weight = keep, 0., 0.
-    def add(self, v: float) -> float:
+    def __init__(self,
+        keep: float = .98,    # share of the old mean that is kept with each value, 0 to 1
+    ): self.keep, self.total, self.weight = keep, 0., 0.
+    def add(self,
+        v: float,             # the next value
+    ) -> float:
         "Add a value; the mean so far"
         self.total, self.weight = self.keep * self.total + (1 - self.keep) * v, self.keep * self.weight + 1 - self.keep
         return self.total / self.weight
 
-# %% ../nbs/07_callback.ipynb #9b7bdc9d
+# %% ../nbs/07_callback.ipynb #1ec1354f
 class Progress(Callback):
     "Elapsed and remaining time, images/s and running loss"
     def __init__(self,
-        file=None,            # where to draw; None: standard error
+        file=None,            # where to draw; None: standard error, or the notebook
     ): self.file = file
 
     def start(self, learn):
+        "Draw an empty bar"
         from tqdm.auto import tqdm
         self.running, self.last = Running(), -1.
-        self.bar = tqdm(total=1., file=self.file or sys.stderr, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}') if self.file or not _in_notebook() else tqdm(total=1., bar_format='{percentage:3.0f}% {bar} {desc}')
+        self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}')
 
     def step(self, learn, at):
-        loss = self.running.add(at.loss.item())
+        "Move the bar, ten times a second at most"
+        loss = self.running.add(at.loss)
         if at.seconds - self.last < .1 and at.progress < 1: return
         self.last, left = at.seconds, at.seconds * (1 - at.progress) / max(at.progress, 1e-9)
         self.bar.n = min(1., at.progress)
-        self.bar.set_description_str(f'{clock(at.seconds)} elapsed, {clock(left)} left, {at.images/at.seconds:,.0f} images/s, loss {loss:.3f}')
+        speed = at.images / at.seconds
+        self.bar.set_description_str(f'{clock(at.seconds)} elapsed, {clock(left)} left, {speed:,.0f} images/s, loss {loss:.3f}')
 
-    def end(self, learn): self.bar.close()
+    def end(self, learn):
+        "Leave the bar as it is"
+        self.bar.close()
 
 def clock(seconds: float) -> str:
     "Minutes and seconds"
     return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'
 
-def _in_notebook(): return 'ipykernel' in sys.modules
-
-# %% ../nbs/07_callback.ipynb #70185595
+# %% ../nbs/07_callback.ipynb #eb816217
 class Log(Callback):
     "Append step, progress, seconds, lr, loss and images of every step to a `.jsonl` file"
-    def __init__(self, path: Path): self.path = Path(path)
-    def start(self, learn): self.file = open(self.path, 'a')
-    def step(self, learn, at): self.write(step=at.i, progress=at.progress, seconds=round(at.seconds, 4), lr=at.lr, loss=at.loss.item(), images=at.images)
-    def write(self, **entry):
-        "One more line"
+    def __init__(self,
+        path: Path,           # .jsonl, made if it does not exist
+    ): self.path = Path(path)
+    def start(self, learn):
+        "Open the file"
+        self.file = open(self.path, 'a', buffering=1)
+    def step(self, learn, at):
+        "One line"
+        entry = dict(step=at.i, progress=at.progress, seconds=round(at.seconds, 4), lr=at.lr, loss=at.loss, images=at.images)
         print(json.dumps(entry), file=self.file)
-    def end(self, learn): self.file.close()
+    def end(self, learn):
+        "Close the file"
+        self.file.close()
 
-# %% ../nbs/07_callback.ipynb #868a5c2e
+# %% ../nbs/07_callback.ipynb #f4389484
 @torch.no_grad()
 def held_out_loss(
     denoise: Callable,       # denoise(x, sigma, **cond) -> x0
@@ -116,22 +129,30 @@ def held_out_loss(
         total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, **batch).sum().item()
     return total / n
 
-# %% ../nbs/07_callback.ipynb #8dc2ce28
+# %% ../nbs/07_callback.ipynb #fa4a1c26
 class HeldOut(Callback):
     "Measure the held-out loss of the weights that sample, before the first step and then at even shares of the budget"
     def __init__(self,
         times: int = 10,     # how often over the whole budget
         n: int = 512,        # pictures
     ): self.times, self.n = times, n
-    def start(self, learn): self.next, self.seen = 1, [(0, 0., self.measure(learn))]
-    def measure(self, learn): return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n)
+    def start(self, learn):
+        "Measure what there is before the first step"
+        self.next, self.seen = 1, [(0, 0., self.measure(learn))]
+    def measure(self, learn) -> float:
+        "The held-out loss now"
+        return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n)
     def step(self, learn, at):
+        "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
         self.seen.append((at.i, at.seconds, self.measure(learn)))
 
-# %% ../nbs/07_callback.ipynb #abf1a765
+# %% ../nbs/07_callback.ipynb #80e2f87f
 class StopNonFinite(Callback):
     "Raise FloatingPointError at the first loss that is not finite"
     def step(self, learn, at):
-        if not torch.isfinite(at.loss): raise FloatingPointError(f"the loss is {at.loss.item()} at step {at.i} with learning rate {at.lr:.2g}; it must be finite: try a learning rate ten times lower, or --precision fp32")
+        "Check one loss"
+        if not math.isfinite(at.loss):
+            raise FloatingPointError(f"the loss is {at.loss} at step {at.i} with learning rate {at.lr:.2g}; it must be finite: "
+                                     "try --precision fp32, or Learner(lr=) ten times lower")

@@ -10,7 +10,7 @@ import math
 from typing import Callable
 from .core import BadInput, Images, Labels, Sigmas
 
-# %% ../nbs/10_guide.ipynb #3b4bfdaf
+# %% ../nbs/10_guide.ipynb #87925d68
 def cfg(
     denoise: Callable,     # denoise(x, sigma, label=None), trained with some labels hidden
     scale: float,          # 0 ignores the class, 1 is `denoise` itself, more exaggerates what is typical

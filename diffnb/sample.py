@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['State', 'ask', 'move', 'split_noise', 'euler', 'heun', 'multistep', 'sample_steps', 'item_noise', 'sample']
 
-# %% ../nbs/05_sample.ipynb #74c5fcbc
+# %% ../nbs/05_sample.ipynb #6b687647
+import math
 from dataclasses import dataclass, replace
 from typing import Callable
 import torch
 from torch import Tensor
-from .core import BadInput, Images, Labels, per_item, randn_items
+from .core import BadInput, Images, Labels, randn_items
 from .data import DataSpec
 from .denoiser import Recipe
 
-# %% ../nbs/05_sample.ipynb #e462e2ba
+# %% ../nbs/05_sample.ipynb #0f1e7d0d
 @dataclass(frozen=True)
 class State:
     "Where a sampler stands after a step"
@@ -43,7 +44,7 @@ def move(
     "Keep the guess and the direction of the noise, change its size from `sigma` to `sigma_next`"
     return denoised + (sigma_next / sigma) * (x - denoised)
 
-# %% ../nbs/05_sample.ipynb #edacfdfb
+# %% ../nbs/05_sample.ipynb #458cb7da
 def split_noise(
     sigma: float,            # level now
     sigma_next: float,       # level wanted
@@ -57,6 +58,7 @@ def euler(
     eta: float = 0.,         # share of fresh noise: 0 is DDIM, 1 is Euler ancestral
 ):                           # step
     "First-order step: one move, one evaluation"
+    if not 0 <= eta < math.inf: raise BadInput(f"eta (={eta}) must be 0 or more; 0 adds no noise, 1 as much as DDPM")
     def step(denoise, state, sigma_next, noise, cond):
         D = ask(denoise, state.x, state.sigma, cond)
         down, up = split_noise(state.sigma, sigma_next, eta)
@@ -65,11 +67,12 @@ def euler(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, n_evals=state.n_evals + 1)
     return step
 
-# %% ../nbs/05_sample.ipynb #eeb56fc3
+# %% ../nbs/05_sample.ipynb #8d98b5de
 def heun(
     churn: float = 0.,       # raise the noise level by this share before each step, 0 to 0.41
 ):                           # step
     "Second-order step: two moves, two evaluations (one where the next level is 0)"
+    if not 0 <= churn <= .4143: raise BadInput(f"churn (={churn}) must be 0 to 0.41; EDM's is S_churn / n_steps, at most sqrt(2) - 1")
     def step(denoise, state, sigma_next, noise, cond):
         x, sigma = state.x, state.sigma * (1 + churn)
         if churn: x = x + (sigma**2 - state.sigma**2)**.5 * noise(state.sigma, sigma)
@@ -81,7 +84,7 @@ def heun(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=out, denoised=D, n_evals=state.n_evals + n)
     return step
 
-# %% ../nbs/05_sample.ipynb #c62ff297
+# %% ../nbs/05_sample.ipynb #8a183a3f
 def multistep(
     order: int = 2,          # 1 is Euler, 2 uses the guess of the step before
 ):                           # step
@@ -91,15 +94,13 @@ def multistep(
         D = guess = ask(denoise, state.x, state.sigma, cond)
         if order == 2 and state.history and sigma_next > 0:
             sigma_last, D_last = state.history[0]
-            r = _log_ratio(sigma_last, state.sigma) / _log_ratio(state.sigma, sigma_next)
+            r = math.log(sigma_last / state.sigma) / math.log(state.sigma / sigma_next)
             guess = D + (D - D_last) / (2 * r)
         return replace(state, i=state.i + 1, sigma=sigma_next, x=move(state.x, guess, state.sigma, sigma_next), denoised=D,
                        history=((state.sigma, D),), n_evals=state.n_evals + 1)
     return step
 
-def _log_ratio(a, b): return torch.log(torch.tensor(a / b, dtype=torch.float64)).item()
-
-# %% ../nbs/05_sample.ipynb #87865e21
+# %% ../nbs/05_sample.ipynb #8ce84a46
 def sample_steps(
     denoise: Callable,       # denoise(x, sigma, **cond) -> x0
     x: Images,               # start: mean + sigmas[0] * unit noise
@@ -111,7 +112,8 @@ def sample_steps(
     "Walk down the noise levels"
     levels = [float(s) for s in sigmas]
     if len(levels) < 2 or levels[-1] != 0 or not all(a > b for a, b in zip(levels, levels[1:])) or not levels[0] < float('inf'):
-        raise BadInput(f"sigmas must be finite, decrease and end in 0; got {_brief(levels)}: use recipe.sigmas(n_steps) or a grid of diffnb.schedule")
+        raise BadInput(f"sigmas must be finite, decrease and end in 0; got {_brief(levels)}: "
+                       "use recipe.sigmas(n_steps) or a grid of diffnb.schedule")
     state = State(0, levels[0], x)
     for sigma_next in levels[1:]:
         with torch.no_grad(): state = step(denoise, state, sigma_next, noise or _no_noise, cond)
@@ -120,7 +122,7 @@ def sample_steps(
 def _no_noise(sigma_from, sigma_to): raise BadInput("this sampler adds noise: pass noise=, for example item_noise(shape, items, seed)")
 def _brief(v): return ', '.join(f'{s:g}' for s in v[:6]) + (', …' if len(v) > 6 else '')
 
-# %% ../nbs/05_sample.ipynb #815fba6e
+# %% ../nbs/05_sample.ipynb #50354b3b
 def item_noise(
     shape: tuple,            # of one picture, (C, H, W)
     items: range,            # global indices of the samples
@@ -128,9 +130,9 @@ def item_noise(
     like: Tensor,            # dtype and device of the answer
 ):                           # noise(sigma_from, sigma_to)
     "Noise for stochastic steps in which each sample has its own address"
-    return lambda sigma_from, sigma_to: randn_items(shape, items, seed, 'step noise', (sigma_from, sigma_to)).to(like)
+    return lambda sigma_from, sigma_to: randn_items(shape, items, seed, 'step noise', f'{sigma_from:.6g} to {sigma_to:.6g}').to(like)
 
-# %% ../nbs/05_sample.ipynb #57346737
+# %% ../nbs/05_sample.ipynb #8f9cbe12
 def sample(
     denoise: Callable,            # denoise(x, sigma, label=None) -> x0
     spec: DataSpec,               # what the pictures look like
@@ -146,7 +148,9 @@ def sample(
     watch: Callable = None,       # called with every State of every batch
 ) -> Images:                      # (n, C, H, W) on the CPU, not clipped
     "Pictures from noise; sample i is the same whatever n and bs are"
-    n = len(label) if n is None else n
+    n = len(label) if n is None and label is not None else n or 0
+    if n < 1 or bs < 1 or label is not None and len(label) != n:
+        raise BadInput(f"n (={n}) and bs (={bs}) must be 1 or more, and label, if given, must have one class for each sample")
     sigmas, out = recipe.scaled(spec.std).sigmas(n_steps), []
     for lo in range(0, n, bs):
         items = range(first + lo, first + min(lo + bs, n))

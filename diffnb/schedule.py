@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['karras', 'sigma_to_time', 'time_to_sigma', 'uniform_time', 'lognormal', 'stratified', 'edm_weight', 'flow_weight']
 
-# %% ../nbs/02_schedule.ipynb #0b1a11b6
+# %% ../nbs/02_schedule.ipynb #71800c4c
 import torch
 from torch import Tensor
-from .core import BadInput, Sigmas, rng
+from .core import BadInput
 
-# %% ../nbs/02_schedule.ipynb #2666a9b4
+# %% ../nbs/02_schedule.ipynb #38184182
 def _check_grid(n_steps, sigma_min, sigma_max):
     if n_steps < 1: raise BadInput(f"n_steps (={n_steps}) must be 1 or more")
-    if not 0 < sigma_min < sigma_max < float('inf'): raise BadInput(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy 0 < sigma_min < sigma_max < inf")
+    if not 0 < sigma_min < sigma_max < float('inf'):
+        raise BadInput(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy 0 < sigma_min < sigma_max < inf")
 
 def karras(
     n_steps: int,           # steps of the sampler, 1 or more
@@ -26,7 +27,7 @@ def karras(
     root = torch.linspace(sigma_max**(1/rho), sigma_min**(1/rho), n_steps, dtype=torch.float64)
     return torch.cat([root**rho, root.new_zeros(1)])
 
-# %% ../nbs/02_schedule.ipynb #1c60c2d1
+# %% ../nbs/02_schedule.ipynb #b0e74057
 def sigma_to_time(sigma):
     "Flow time t = sigma/(1+sigma), from 0 (picture) to 1 (noise), for data of standard deviation 1"
     return sigma / (1 + sigma)
@@ -45,7 +46,7 @@ def uniform_time(
     t = torch.linspace(sigma_to_time(sigma_max), sigma_to_time(sigma_min), n_steps, dtype=torch.float64)
     return torch.cat([time_to_sigma(t), t.new_zeros(1)])
 
-# %% ../nbs/02_schedule.ipynb #d6587f69
+# %% ../nbs/02_schedule.ipynb #5e7d45d2
 def lognormal(
     mean: float,     # mean of ln(sigma)
     std: float,      # standard deviation of ln(sigma)
@@ -60,7 +61,7 @@ def stratified(
     "One random number in each of `n` equal parts of 0…1"
     return ((torch.arange(n) + torch.rand(n, generator=generator, dtype=torch.float64)) / n).clamp(1e-9, 1 - 1e-9)
 
-# %% ../nbs/02_schedule.ipynb #cafab2b2
+# %% ../nbs/02_schedule.ipynb #1a30127a
 def edm_weight(sigma):
     "(1+sigma^2)/sigma^2: EDM's weight (Karras et al. 2022, table 1) for data of standard deviation 1"
     return (1 + sigma**2) / sigma**2

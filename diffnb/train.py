@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'warm_hold_cosine', 'EMA', 'train_batch', 'train_steps', 'Learner',
-           'pick_labels', 'sample_from', 'new_folder', 'stamp', 'write_atomic', 'hardware', 'plot_loss', 'read_card',
-           'load']
+           'pick_labels', 'sample_from', 'stamp', 'write_atomic', 'hardware', 'plot_loss', 'read_card', 'load']
 
-# %% ../nbs/08_train.ipynb #de5c64cd
+# %% ../nbs/08_train.ipynb #d40a9e6e
 import copy, hashlib, json, math, os, platform, time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
@@ -17,15 +16,15 @@ import torch
 from torch import Tensor, nn
 from fastcore.basics import patch
 import diffnb
-from .core import BadInput, Images, autocast, image_grid, pick_device, pick_precision, randn_items, rng
+from .core import BadInput, Images, cpu_capabilities, pick_device, pick_precision, randn_items, rng
 from .data import DataLoaders, DataSpec
 from .schedule import stratified
 from .denoiser import Denoiser, Recipe, denoising_loss, recipes
 from .sample import sample
 from .unet import UNet, unet
-from .callback import Callback, HeldOut, Log, Progress, Running, Step, StopNonFinite, held_out_loss, run_callbacks
+from .callback import HeldOut, Running, Step, StopNonFinite, run_callbacks
 
-# %% ../nbs/08_train.ipynb #a62434b7
+# %% ../nbs/08_train.ipynb #d824dbdd
 def budget_steps(
     n: int,              # steps in all, 1 or more
 ):                       # (step about to be made from 0, seconds so far) -> progress
@@ -48,7 +47,7 @@ def budget_minutes(
     if not 0 < n < math.inf: raise BadInput(f"minutes (={n}) must be a finite number above 0")
     return lambda i, seconds: min(1., seconds / (60 * n))
 
-# %% ../nbs/08_train.ipynb #24438295
+# %% ../nbs/08_train.ipynb #fee0df03
 def warm_hold_cosine(
     progress: float,         # 0…1
     warm: float = .02,       # share of the budget spent rising; long enough for Adam to have seen a few batches
@@ -58,22 +57,23 @@ def warm_hold_cosine(
     if progress < warm: return max(.01, progress / warm)
     return 1. if progress < hold else .5 * (1 + math.cos(math.pi * (progress - hold) / (1 - hold)))
 
-# %% ../nbs/08_train.ipynb #d54572a3
+# %% ../nbs/08_train.ipynb #09291589
 class EMA:
     "Running average of a module's weights with a memory that is a share of the run so far"
     def __init__(self,
         module: nn.Module,      # whose weights are averaged
         gamma: float = 6.,     # weight of step j among i is about (j/i)**gamma: the memory is about 1/(gamma+1) of the run
     ):
-        self.module, self.gamma, self.i = copy.deepcopy(module).requires_grad_(False), gamma, 0
+        self.module, self.gamma, self.i = copy.deepcopy(module).requires_grad_(False).eval(), gamma, 0
 
     @torch.no_grad()
     def update(self, module: nn.Module):
         "Move the average towards the weights of `module`"
         self.i += 1
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
+        for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #150b3038
+# %% ../nbs/08_train.ipynb #3fff8c7e
 def train_batch(
     batch: dict,             # 'x' and conditions
     recipe: Recipe,          # scaled to the data
@@ -85,7 +85,9 @@ def train_batch(
     n = len(x0)
     sigma = recipe.density(stratified(n, rng(seed, 'levels', step))).to(x0)
     eps = randn_items(x0.shape[1:], range(n), seed, 'noise', step).to(x0)
-    if 'label' in cond: cond['label'] = torch.where((torch.rand(n, generator=rng(seed, 'hide', step)) < label_drop).to(x0.device), -1, cond['label'])
+    if 'label' in cond:
+        hide = torch.rand(n, generator=rng(seed, 'hide', step)) < label_drop
+        cond['label'] = torch.where(hide.to(x0.device), -1, cond['label'])
     return x0, sigma, eps, cond
 
 def train_steps(
@@ -99,6 +101,7 @@ def train_steps(
     schedule: Callable = warm_hold_cosine, # progress -> share of the peak
     label_drop: float = .1,      # share of hidden labels
     seed: int = 0,               # of all randomness
+    first: int = 0,              # number of the first step in the addresses of randomness: how many were made before
 ):                               # yields a Step after each step; the last has progress 1 and learning rate 0
     "Train until the budget is used up; time outside this generator does not count"
     seconds, images, i, progress = 0., 0, 0, 0.
@@ -106,16 +109,17 @@ def train_steps(
         began, progress = time.perf_counter(), budget(i, seconds)
         rate = lr * schedule(progress)
         for group in opt.param_groups: group['lr'] = rate
-        x0, sigma, eps, cond = train_batch(batch(i), recipe, seed, i, label_drop)
+        x0, sigma, eps, cond = train_batch(batch(first + i), recipe, seed, first + i, label_drop)
         loss = denoising_loss(denoise, x0, sigma, eps, recipe.weight, **cond).mean()
         opt.zero_grad(set_to_none=True)
         loss.backward()
         opt.step()
         if ema: ema.update(denoise)
+        value = loss.item()   # waits for the device, so that the clock counts what was computed
         i, images, seconds = i + 1, images + len(x0), seconds + time.perf_counter() - began
-        yield Step(i, progress, seconds, rate, loss.detach(), images)
+        yield Step(i, progress, seconds, rate, value, images)
 
-# %% ../nbs/08_train.ipynb #46dcccc6
+# %% ../nbs/08_train.ipynb #4c64dc4b
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -138,7 +142,8 @@ class Learner:
         self.ema = EMA(self.model, gamma)
         self.denoise.precision = 'fp32'
         self.opt = torch.optim.AdamW(self.model.parameters(), lr, betas=(.9, .99), weight_decay=.01, fused=True)
-        self.held_out, self.at, self.budget = HeldOut(), None, None
+        self.held_out, self.budget = HeldOut(), {}
+        self.done = dict(steps=0, images=0, seconds=0., progress=0.)   # totals over all calls, progress of the last
 
     @property
     def denoise(self) -> Denoiser:
@@ -147,11 +152,19 @@ class Learner:
 
     def steps(self, **budget):
         "The generator behind `fit`: yields a Step after each step; give one of minutes=, steps=, images="
-        return train_steps(self.model, lambda i: self.dls.batch(i, self.seed), self.scaled, self._budget(**budget), self.opt, self.ema, self.lr, label_drop=self.label_drop, seed=self.seed)
+        before, progress = dict(self.done), self._budget(**budget)
+        batch = lambda i: self.dls.batch(i, self.seed)
+        for at in train_steps(self.model, batch, self.scaled, progress, self.opt, self.ema, self.lr,
+                              label_drop=self.label_drop, seed=self.seed, first=before['steps']):
+            self.done = dict(steps=before['steps'] + at.i, images=before['images'] + at.images,
+                             seconds=before['seconds'] + at.seconds, progress=at.progress)
+            yield at
 
     def _budget(self, minutes=None, steps=None, images=None):
         self.budget = {k: v for k, v in dict(minutes=minutes, steps=steps, images=images).items() if v is not None}
-        if len(self.budget) != 1: raise BadInput(f"fit got {', '.join(f'{k}={v}' for k, v in self.budget.items()) or 'no budget'}; give exactly one of minutes=, steps=, images=")
+        if len(self.budget) != 1:
+            raise BadInput(f"fit got {', '.join(f'{k}={v}' for k, v in self.budget.items()) or 'no budget'}; "
+                           "give exactly one of minutes=, steps=, images=")
         if minutes is not None: return budget_minutes(minutes)
         return budget_steps(steps) if steps is not None else budget_images(images, self.dls.bs)
 
@@ -161,19 +174,16 @@ class Learner:
         images: int = None,         # or: training pictures
         callbacks: list = (),       # besides the held-out loss and the stop on a loss that is not finite
     ) -> 'Learner':
-        "Train until the budget is used up; on Ctrl-C, end cleanly and raise KeyboardInterrupt"
-        run = self.steps(minutes=minutes, steps=steps, images=images)
-        run_callbacks(self, self._remember(run), [StopNonFinite(), self.held_out, *callbacks])
+        "Train until the budget is used up; a second call goes on with new batches and noise, and a new rise and fall of the rate"
+        self._budget(minutes, steps, images)
+        run_callbacks(self, self.steps(minutes=minutes, steps=steps, images=images), [StopNonFinite(), self.held_out, *callbacks])
         return self
-
-    def _remember(self, steps):
-        for self.at in steps: yield self.at
 
     def sample(self, n: int = 20, label=None, seed: int = None, **kw) -> Images:
         "`n` pictures, by default of every class in turn, from the averaged weights; see `sample_from`"
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 
-# %% ../nbs/08_train.ipynb #c25ff8d7
+# %% ../nbs/08_train.ipynb #9ea10ca8
 def pick_labels(
     denoise: Denoiser,       # knows the classes
     n: int,                  # how many samples
@@ -187,7 +197,9 @@ def pick_labels(
     wanted = list(range(len(names))) if label is None else [label] if isinstance(label, (int, str)) else list(label)
     known = {**{str(i): i for i in range(len(names))}, **{str(c): i for i, c in enumerate(names)}}
     bad = [w for w in wanted if str(w) not in known]
-    if bad or not wanted: raise BadInput(f"class {bad[0] if bad else wanted!r} is not known; allowed: 0 to {len(names)-1} or {', '.join(map(str, names))}")
+    if bad or not wanted:
+        raise BadInput(f"class {bad[0] if bad else wanted!r} is not known; allowed: "
+                       f"0 to {len(names)-1} or {', '.join(map(str, names))}")
     return torch.tensor([known[str(wanted[i % len(wanted)])] for i in range(n)])
 
 def sample_from(
@@ -201,21 +213,10 @@ def sample_from(
     "Pictures from a trained denoiser"
     if n < 1: raise BadInput(f"n (={n}) must be 1 or more")
     labels = pick_labels(denoise, n, label)
-    return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, labels, n, seed, device=next(denoise.parameters()).device, **kw)
+    device = next(denoise.parameters()).device
+    return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, labels, n, seed, device=device, **kw)
 
-# %% ../nbs/08_train.ipynb #5552d461
-def new_folder(
-    path: Path,              # wanted; its parents are made
-    force: bool = False,     # write into an existing one
-) -> Path:
-    "Make a folder for results; an existing one is refused unless `force`"
-    path = Path(path)
-    if path.exists() and (not force or not path.is_dir()): raise BadInput(f"{path} exists{'' if path.is_dir() else ' and is not a folder'}; allowed: a new name{', or --force to write into it' if path.is_dir() else ''}")
-    try: path.mkdir(parents=True, exist_ok=force)
-    except OSError as e: raise BadInput(f"cannot make the folder {path} ({e.strerror}); choose one that you may write with --out") from None
-    if not os.access(path, os.W_OK): raise BadInput(f"cannot write into {path}; choose another folder with --out")
-    return path
-
+# %% ../nbs/08_train.ipynb #1aaff74f
 def stamp(seed: int) -> str:
     "DATE-TIME-SEED, the default name of a run"
     return f'{datetime.now():%Y%m%d-%H%M%S}-{seed}'
@@ -226,8 +227,13 @@ def write_atomic(
 ):
     "Either the whole file or none"
     tmp = path.with_name(path.name + '.part')
-    write(tmp)
-    os.replace(tmp, path)
+    try:
+        tmp.touch()
+        mode = tmp.stat().st_mode   # what the user's umask gives a new file
+        write(tmp)
+        tmp.chmod(mode)
+        os.replace(tmp, path)
+    finally: tmp.unlink(missing_ok=True)
 
 def _sha256(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
@@ -235,22 +241,28 @@ def _save_tensors(path, tensors):
     from safetensors.torch import save_file
     write_atomic(path, lambda tmp: save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, tmp))
 
-def _save_json(path, obj): write_atomic(path, lambda tmp: tmp.write_text(json.dumps(obj, indent=1, ensure_ascii=False) + '\n'))
+def _save_json(path, obj):
+    write_atomic(path, lambda tmp: tmp.write_text(json.dumps(obj, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'))
 
 def hardware(device: torch.device) -> dict:
     "What the figures of a run depend on besides the code"
-    return dict(device=str(device), cpu=torch.cpu.get_capabilities().get('cpu_name', platform.processor()), machine=platform.machine(), threads=torch.get_num_threads(),
-                gpu=torch.cuda.get_device_name(device) if device.type == 'cuda' else None)
+    return dict(device=str(device), cpu=cpu_capabilities().get('cpu_name', platform.processor()), machine=platform.machine(),
+                threads=torch.get_num_threads(), gpu=torch.cuda.get_device_name(device) if device.type == 'cuda' else None)
 
 @patch
 def card(self: Learner) -> dict:
     "What was trained, with what, for how long and how well"
-    at, net = self.at, self.model.net
-    return dict(format=1, kind='diffnb.UNet' if isinstance(net, UNet) else type(net).__name__, net=getattr(net, 'config', None), recipe=self.recipe.name, classes=self.dls.classes, spec=asdict(self.dls.spec),
-                training=dict(budget=self.budget, steps=at.i if at else 0, images=at.images if at else 0, seconds=round(at.seconds, 2) if at else 0, complete=bool(at and at.progress >= 1), seed=self.seed, bs=self.dls.bs,
-                              lr=self.lr, gamma=self.ema.gamma, label_drop=self.label_drop, precision=self.precision, parameters=sum(p.numel() for p in net.parameters())),
-                held_out=[dict(step=i, seconds=round(s, 2), loss=l) for i, s, l in getattr(self.held_out, 'seen', [])], data=self.dls.source, hardware=hardware(self.device),
-                versions=dict(diffnb=diffnb.__version__, torch=torch.__version__, python=platform.python_version()), date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+    net, done = self.model.net, self.done
+    training = dict(budget=self.budget, steps=done['steps'], images=done['images'], seconds=round(done['seconds'], 2),
+                    complete=done['progress'] >= 1, seed=self.seed, bs=self.dls.bs, lr=self.lr, gamma=self.ema.gamma,
+                    label_drop=self.label_drop, precision=self.precision, parameters=sum(p.numel() for p in net.parameters()))
+    held_out = [dict(step=i, seconds=round(s, 2), loss=l) for i, s, l in getattr(self.held_out, 'seen', [])]
+    known = recipes.get(self.recipe.name) is self.recipe
+    return dict(format=1, kind='diffnb.UNet' if isinstance(net, UNet) else type(net).__name__, net=getattr(net, 'config', None),
+                recipe=self.recipe.name if known else f'{self.recipe.name}, changed', classes=self.dls.classes, spec=asdict(self.dls.spec),
+                training=training, held_out=held_out, data=self.dls.source, hardware=hardware(self.device),
+                versions=dict(diffnb=diffnb.__version__, torch=torch.__version__, python=platform.python_version()),
+                date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 @patch
 def save(self: Learner,
@@ -264,7 +276,7 @@ def save(self: Learner,
     _save_tensors(state/'weights.safetensors', self.model.net.state_dict())
     names = {id(p): k for k, p in self.model.net.named_parameters()}
     _save_tensors(state/'optimizer.safetensors', {f'{names[id(p)]}/{k}': v for p, s in self.opt.state.items() for k, v in s.items()})
-    _save_json(state/'state.json', dict(format=1, steps=self.at.i if self.at else 0, ema_updates=self.ema.i))
+    _save_json(state/'state.json', dict(format=1, **self.done))
     _save_json(path/'card.json', {**self.card(), 'sha256': {'model.safetensors': _sha256(path/'model.safetensors')}})
     return path
 
@@ -282,35 +294,49 @@ def plot_loss(
     ax.set(xlabel='seconds of training', ylabel='weighted loss', yscale='log'); ax.legend(); fig.tight_layout()
     return fig
 
-# %% ../nbs/08_train.ipynb #2dbb3317
+# %% ../nbs/08_train.ipynb #f5ffa132
 def read_card(
     path: Path,              # a run folder
 ) -> dict:
     "The card of a run, checked"
     path = Path(path)
     if not path.is_dir(): raise BadInput(f"no run folder at {path}; give a folder that diffnb_train made, such as runs/20261122-101500-0")
-    if not (path/'card.json').is_file(): raise BadInput(f"{path} has no card.json, so it is not a finished run: it holds {', '.join(sorted(p.name for p in path.iterdir())[:4]) or 'nothing'}; train again or give another folder")
-    try: card = json.loads((path/'card.json').read_text())
-    except (ValueError, UnicodeDecodeError) as e: raise BadInput(f"{path}/card.json is damaged ({e}); train again or give another folder") from None
-    if not isinstance(card, dict) or card.get('format') != 1: raise BadInput(f"{path}/card.json has format {card.get('format') if isinstance(card, dict) else card!r}; this version of diffnb reads format 1")
-    if card.get('kind') != 'diffnb.UNet': raise BadInput(f"{path} holds a model of kind {card.get('kind')!r}; load reads 'diffnb.UNet': for a network of your own, pass net=")
+    if not (path/'card.json').is_file():
+        raise BadInput(f"{path} has no card.json, so it is not a finished run: "
+                       f"it holds {', '.join(sorted(p.name for p in path.iterdir())[:4]) or 'nothing'}; "
+                       "train again or give another folder")
+    try: card = json.loads((path/'card.json').read_text(encoding='utf-8'))
+    except (ValueError, UnicodeDecodeError) as e:
+        raise BadInput(f"{path}/card.json is damaged ({e}); train again or give another folder") from None
+    if not isinstance(card, dict) or card.get('format') != 1:
+        raise BadInput(f"{path}/card.json has format {card.get('format') if isinstance(card, dict) else card!r}; "
+                       "this version of diffnb reads format 1")
     return card
 
 def load(
     path: Path,                   # a run folder
     device: str = 'auto',         # 'auto', 'cpu', 'cuda', …
     recipe: Recipe = None,        # None: the one on the card
+    net: nn.Module = None,        # a network of your own that the weights fit; None: the U-Net on the card
 ) -> Denoiser:
     "The denoiser that a run folder holds"
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     path, card = Path(path), read_card(path)
+    if net is None and card.get('kind') != 'diffnb.UNet':
+        raise BadInput(f"{path} holds a model of kind {card.get('kind')!r}; load reads 'diffnb.UNet': "
+                       "for a network of your own, pass net=")
     file = path/'model.safetensors'
-    if not file.is_file(): raise BadInput(f"{path} has a card but no model.safetensors; it is half a run: train again or give another folder")
-    if (card.get('sha256') or {}).get('model.safetensors') != _sha256(file): raise BadInput(f"{file} is not the file that its card describes (sha256 differs); it was changed or cut off: copy the run again or train again")
-    if recipe is None and card['recipe'] not in recipes: raise BadInput(f"{path} was trained with recipe {card['recipe']!r}; known are {', '.join(recipes)}: pass recipe=")
+    if not file.is_file():
+        raise BadInput(f"{path} has a card but no model.safetensors; it is half a run: train again or give another folder")
+    if (card.get('sha256') or {}).get('model.safetensors') != _sha256(file):
+        raise BadInput(f"{file} is not the file that its card describes (sha256 differs); it was changed or cut off: "
+                       "copy the run again or train again")
+    if recipe is None and card['recipe'] not in recipes:
+        raise BadInput(f"{path} was trained with recipe {card['recipe']!r}; known are {', '.join(recipes)}: pass recipe=")
     spec = DataSpec(**{**card['spec'], 'shape': tuple(card['spec']['shape']), 'mean': tuple(card['spec']['mean'])})
-    net = unet(spec, **{k: v for k, v in card['net'].items() if k not in ('in_channels', 'n_classes')})
+    if net is None: net = unet(spec, **{k: v for k, v in card['net'].items() if k not in ('in_channels', 'n_classes')})
     try: net.load_state_dict(load_file(file))
-    except (SafetensorError, RuntimeError) as e: raise BadInput(f"{file} does not fit its card ({str(e).splitlines()[0]}); copy the run again or train again") from None
-    return Denoiser(net, spec, recipe or recipes[card['recipe']], card['classes']).to(pick_device(device)).requires_grad_(False)
+    except (SafetensorError, RuntimeError) as e:
+        raise BadInput(f"{file} does not fit its card ({str(e).splitlines()[0]}); copy the run again or train again") from None
+    return Denoiser(net, spec, recipe or recipes[card['recipe']], card['classes']).to(pick_device(device)).requires_grad_(False).eval()
