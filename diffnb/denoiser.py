@@ -86,7 +86,7 @@ recipes = {r.name: r for r in [
     Recipe('edm',  rows['v'],    lognormal(-.507, 1.2), edm_weight,  karras,       .004, 160),   # EDM's numbers / .5
     Recipe('flow', rows['flow'], lognormal(0, 1),       flow_weight, uniform_time, .02,  200)]}  # 200 is flow time .995
 
-# %% ../nbs/04_denoiser.ipynb #9c8b2238
+# %% ../nbs/04_denoiser.ipynb #2f358614
 class Denoiser(nn.Module):
     "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's row and the data's mean and standard deviation"
     def __init__(self,
@@ -100,6 +100,7 @@ class Denoiser(nn.Module):
         self.net, self.spec, self.recipe, self.classes, self.precision = net, spec, recipe, list(classes), precision
 
     def forward(self, x: Images, sigma: Sigmas, label: Labels = None, **cond) -> Images:
+        "Best guess of the clean pictures"
         spec, row = self.spec, self.recipe.row
         mean = spec.mean_like(spec.check(x))
         sigma = sigma.expand(len(x)).to(x.dtype) / spec.std

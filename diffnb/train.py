@@ -73,11 +73,12 @@ class EMA:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
         for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #3fff8c7e
+# %% ../nbs/08_train.ipynb #28214d51
 def train_batch(
     batch: dict,             # 'x' and conditions
     recipe: Recipe,          # scaled to the data
-    seed: int, step: int,    # address of the randomness
+    seed: int,               # address of the randomness: the run
+    step: int,               # and the step
     label_drop: float,       # share of the labels that are hidden, 0…1
 ) -> tuple:                  # x0, sigma, eps, conditions
     "All that a training step needs besides the network"

@@ -25,7 +25,7 @@ def waves(
     angle = t[:, None].float() * freq                       # (B, n/2)
     return torch.cat([angle.sin(), angle.cos()], 1)
 
-# %% ../nbs/06_unet.ipynb #c3ddeffe
+# %% ../nbs/06_unet.ipynb #23463a4e
 class Embed(nn.Module):
     "Noise level and class as one vector per picture"
     def __init__(self,
@@ -40,11 +40,12 @@ class Embed(nn.Module):
         c_noise: Tensor,          # (B,)
         label: Labels = None,     # None or -1: unconditional
     ) -> Tensor:                  # (B, dim)
+        "Sum of the two codes"
         last = self.label.num_embeddings - 1
         label = torch.full_like(c_noise, last, dtype=torch.long) if label is None else torch.where(label < 0, last, label)
         return F.silu(self.level(waves(c_noise)) + self.label(label))
 
-# %% ../nbs/06_unet.ipynb #b2dd70ae
+# %% ../nbs/06_unet.ipynb #549d4025
 def zeroed(layer: nn.Module) -> nn.Module:
     "Mark `layer` to start with all weights zero"
     layer.starts_at_zero = True
@@ -53,7 +54,8 @@ def zeroed(layer: nn.Module) -> nn.Module:
 class ResBlock(nn.Module):
     "x + conv(norm, scale and shift(conv(norm(x)))), channels changed by a 1x1 convolution where needed"
     def __init__(self,
-        c_in: int, c_out: int,  # channels, multiples of 8
+        c_in: int,              # channels that come in, a multiple of 8
+        c_out: int,             # channels that go out, a multiple of 8
         dim: int,               # length of the embedding
     ):
         super().__init__()
@@ -62,13 +64,17 @@ class ResBlock(nn.Module):
         self.modulate = nn.Linear(dim, 2 * c_out)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
-    def forward(self, x: Images, emb: Tensor) -> Images:
+    def forward(self,
+        x: Images,              # (B, c_in, H, W)
+        emb: Tensor,            # (B, dim)
+    ) -> Images:                # (B, c_out, H, W)
+        "The input and what was learned to change"
         scale, shift = self.modulate(emb)[:, :, None, None].chunk(2, 1)   # (B, c_out, 1, 1) each
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
         return self.skip(x) + h
 
-# %% ../nbs/06_unet.ipynb #42c17151
+# %% ../nbs/06_unet.ipynb #eb5c9200
 class Attention(nn.Module):
     "x + self-attention over all places of the picture"
     def __init__(self,
@@ -80,13 +86,14 @@ class Attention(nn.Module):
         self.qkv, self.out = nn.Conv2d(channels, 3 * channels, 1), zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Images) -> Images:
+        "Every place asks all places"
         b, c, h, w = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, 3, self.n_heads, c // self.n_heads, h * w)   # (B, 3, heads, c/heads, places)
         q, k, v = qkv.transpose(-1, -2).unbind(1)                                            # (B, heads, places, c/heads) each
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #6ea26743
+# %% ../nbs/06_unet.ipynb #807345f3
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
@@ -110,7 +117,12 @@ class UNet(nn.Module):
         self.ups = nn.ModuleList(nn.ModuleList(block(2*c if i == 0 else c, c) for i in range(n_blocks)) for c in channels[:-1])
         self.norm, self.last = nn.GroupNorm(8, channels[0]), zeroed(nn.Conv2d(channels[0], in_channels * fold**2, 3, padding=1))
 
-    def forward(self, x: Images, c_noise: Tensor, label: Labels = None) -> Images:
+    def forward(self,
+        x: Images,                # scaled noisy pictures
+        c_noise: Tensor,          # (B,), ln(sigma)/4 for data of standard deviation 1
+        label: Labels = None,     # None or -1: unconditional
+    ) -> Images:                  # what the recipe's row says that a network predicts
+        "Down, middle, up"
         self.check(x)
         emb, seen = self.embed(c_noise, label), []
         h = self.stem(F.pixel_unshuffle(x, self.fold))                        # (B, channels[0], H/fold, W/fold)
