@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['hashes', 'FeatureNet', 'Features', 'load_features', 'save_features', 'gaussian_summary', 'check_pictures',
            'read_features', 'symmetric_root', 'frechet', 'Score', 'student95', 'groups_of', 'jackknife', 'fd_score',
-           'fd_extrapolated', 'kernel', 'kid_score', 'density_coverage', 'score_pictures', 'share', 'table']
+           'fd_extrapolated', 'kernel', 'kid_score', 'density_coverage', 'score_pictures', 'share', 'table',
+           'loss_by_level', 'linear_loss', 'novelty', 'Verdict', 'judge', 'compare', 'compare_runs']
 
-# %% ../nbs/09_evaluate.ipynb #3f5ce3b9
+# %% ../nbs/09_evaluate.ipynb #ee8ac1cb
 import hashlib, math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from fastcore.basics import patch
-from .core import BadInput, Images, Labels, randn_items, rng
+from .core import BadInput, Images, Labels, Sigmas, per_item, randn_items, rng
 from .data import DataSpec, assets
 from .train import Learner, write_atomic
 
@@ -325,3 +326,98 @@ def evaluate(self: Learner,
     x = spec.to_uint8(self.sample(n, seed=seed, **kw))
     ref = self.dls.train[:n]['x'].cpu()
     return dict(samples=score_pictures(x, spec, ref, label), floor=score_pictures(valid['x'].cpu(), spec, ref, valid['label'].cpu() if label is not None else None))
+
+# %% ../nbs/09_evaluate.ipynb #fca16634
+@torch.no_grad()
+def loss_by_level(
+    denoise: Callable,       # denoise(x, sigma, **cond) -> x0
+    batch: dict,             # clean pictures 'x' and their conditions
+    sigmas: Sigmas,          # levels, each used for all pictures
+    seed: int = 0,           # of the noise, one for each picture and the same at all levels
+    bs: int = 128,           # pictures at once
+) -> Tensor:                 # (levels, pictures) squared error of the denoised picture, mean over pixels
+    "Unweighted error at each noise level"
+    cond = dict(batch); x0 = cond.pop('x')
+    eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'level noise').to(x0)
+    def at(sigma):
+        parts = torch.arange(len(x0)).split(bs)
+        guess = torch.cat([denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()}) for i in parts])
+        return (guess - x0).square().mean((1, 2, 3))
+    return torch.stack([at(s) for s in sigmas])
+
+def linear_loss(
+    x: Images,               # pictures that define the covariance
+    sigmas: Sigmas,          # levels
+) -> Tensor:                 # (levels,)
+    "Expected error of the best linear denoiser, in closed form"
+    lam = torch.linalg.eigvalsh(x.flatten(1).double().T.cov()).clamp(min=0)
+    s2 = sigmas.double()[:, None]**2
+    return (lam * s2 / (lam + s2)).mean(1)
+
+# %% ../nbs/09_evaluate.ipynb #30ae3df0
+def novelty(
+    x: Images,               # samples, in the declared range
+    unseen: Images,          # real pictures that were not trained on
+    known: Images,           # the training pictures
+) -> tuple:                  # Score of the ratio of mean distances, nearest known picture of each sample (N,)
+    "Distance of samples to their nearest training pictures, relative to that of unseen real pictures"
+    flat = known.flatten(1)
+    near = lambda p: [torch.cdist(b, flat).min(1) for b in p.flatten(1).split(50)]
+    a, b = (torch.cat([m.values for m in near(p)]).double() for p in (x, unseen))
+    parts = groups_of(a), groups_of(b)
+    ratio = lambda keep: (torch.cat([parts[0][g] for g in keep]).mean() / torch.cat([parts[1][g] for g in keep]).mean()).item()
+    value, half = jackknife(ratio)
+    return Score('distance ratio', value, value - half, value + half, len(x)), torch.cat([m.indices for m in near(x)])
+
+# %% ../nbs/09_evaluate.ipynb #778567a6
+@dataclass(frozen=True)
+class Verdict:
+    "Ratio of two scores with its 95 % interval, and what follows if less is better"
+    ratio: float       # b / a
+    lo: float
+    hi: float
+    verdict: str       # 'b is better', 'b is worse', 'equivalent within …' or 'cannot tell'
+    more: int          # further seeds that it would take, 0 if it can be told, -1 if that is not known
+    def __str__(self):
+        seeds = f'; about {self.more} more seeds would tell' if self.more > 0 else ''
+        return f'ratio {self.ratio:.3g} ({self.lo:.3g} to {self.hi:.3g}): {self.verdict}{seeds}'
+
+def judge(
+    log_ratio: float,        # ln(b / a)
+    half: float,             # half width of its interval
+    margin: float = .1,      # ratios within 1 ± margin count as equal
+    more: int = -1,          # further seeds that it would take if it cannot be told
+) -> Verdict:
+    "A verdict from an effect and its interval"
+    lo, hi = math.exp(log_ratio - half), math.exp(log_ratio + half)
+    words = 'b is better' if hi < 1 else 'b is worse' if lo > 1 else f'equivalent within {margin:.0%}' if lo > 1 - margin and hi < 1 + margin else 'cannot tell'
+    return Verdict(math.exp(log_ratio), lo, hi, words, more if words == 'cannot tell' else 0)
+
+def compare(
+    a: Tensor, b: Tensor,    # features of two sets of samples from one model, float64 (N, d), sample i of both from the same noise
+    mean: Tensor,            # of the reference
+    cov: Tensor,             # of the reference
+    margin: float = .1,      # ratios within 1 ± margin count as equal
+) -> Verdict:
+    "Fréchet distance of b against a, paired over samples"
+    if len(a) != len(b): raise BadInput(f"{len(a)} samples against {len(b)}; paired sets have the same number")
+    root, parts = symmetric_root(cov), [groups_of(f) for f in (a, b)]
+    def log_ratio(keep):
+        fa, fb = (torch.cat([p[g] for g in keep]) for p in parts)
+        da, db = (frechet(mean, cov, f.mean(0), f.T.cov(), root) for f in (fa, fb))
+        return math.log(db / da)
+    return judge(*jackknife(log_ratio), margin)
+
+def compare_runs(
+    a: list, b: list,        # a score for each training seed, positive; pair i shares a seed
+    margin: float = .1,      # ratios within 1 ± margin count as equal
+) -> Verdict:
+    "Two recipes by their scores over training seeds: a log-ratio for each seed, Student's interval"
+    if len(a) != len(b): raise BadInput(f"{len(a)} runs against {len(b)}; each seed needs one of both")
+    if min([*a, *b], default=1) <= 0: raise BadInput(f"a score of {min([*a, *b])}; a ratio needs scores above 0")
+    n, d = len(a), torch.tensor([math.log(y / x) for x, y in zip(a, b)], dtype=torch.float64)
+    if n < 3: return Verdict(math.exp(d.mean()) if n else math.nan, 0., math.inf, 'cannot tell', 3 - n)
+    mean, spread = d.mean().item(), d.std().item()
+    wanted = max(abs(mean), math.log(1 + margin))
+    enough = next((m for m in range(n, 1000) if student95(m - 1) * spread / m**.5 < wanted), 1000)
+    return judge(mean, student95(n - 1) * spread / n**.5, margin, max(1, enough - n))
