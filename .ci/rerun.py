@@ -1,7 +1,7 @@
 """Run notebooks from top to bottom and store what they show.
 
 Usage: .ci/rerun.py [NOTEBOOK ...]         without names: every notebook under nbs/
-       .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow`; without it they keep the outputs that they have
+       .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow` or `#| notest`; without it they keep the outputs that they have
 
 Pictures are stored as PNG, progress on stderr is dropped, and a cell that raises ends the run with exit status 1, its notebook unchanged.
 """
@@ -15,7 +15,7 @@ def skipped(cell, slow):
     "A cell that is not run keeps the outputs that it has."
     first = ''.join(cell.source).lstrip().splitlines()[:2]
     flags = {m[1] for l in first if (m := re.match(r'#\s*\|\s*(\w+)', l))}
-    return cell.cell_type != 'code' or 'notest' in flags or ('slow' in flags and not slow)
+    return cell.cell_type != 'code' or bool(flags & {'notest', 'slow'} and not slow)
 
 def rerun(path, slow=False):
     nb = read_nb(path)

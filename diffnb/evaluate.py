@@ -6,9 +6,10 @@
 __all__ = ['hashes', 'FeatureNet', 'Features', 'load_features', 'save_features', 'gaussian_summary', 'check_pictures',
            'read_features', 'symmetric_root', 'frechet', 'Score', 'student95', 'groups_of', 'jackknife', 'fd_score',
            'fd_extrapolated', 'kernel', 'kid_score', 'density_coverage', 'score_pictures', 'share', 'table',
-           'loss_by_level', 'linear_loss', 'novelty', 'Verdict', 'judge', 'compare', 'compare_runs']
+           'loss_by_level', 'linear_loss', 'novelty', 'Verdict', 'judge', 'compare', 'compare_runs', 'read_pictures',
+           'report']
 
-# %% ../nbs/09_evaluate.ipynb #ee8ac1cb
+# %% ../nbs/09_evaluate.ipynb #4a7ebc2d
 import hashlib, math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from fastcore.basics import patch
-from .core import BadInput, Images, Labels, Sigmas, per_item, randn_items, rng
-from .data import DataSpec, assets
+from .core import BadInput, Images, Labels, Sigmas, image_grid, randn_items, rng
+from .data import DataSpec, Image, assets
 from .train import Learner, write_atomic
 
 # %% ../nbs/09_evaluate.ipynb #7c3cbbce
@@ -170,7 +171,7 @@ def frechet(
     cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
     return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).item()
 
-# %% ../nbs/09_evaluate.ipynb #e2980326
+# %% ../nbs/09_evaluate.ipynb #0bcab408
 @dataclass(frozen=True)
 class Score:
     "A number with its 95 % interval for the expected value at this n over fresh draws"
@@ -182,7 +183,8 @@ class Score:
     def __str__(self): return f'{self.name} {self.value:.3g} ({self.lo:.3g} to {self.hi:.3g}), n = {self.n:,}'
 
 def student95(dof: int) -> float:
-    "97.5 % quantile of Student's t, by the expansion of Cornish and Fisher; within 0.1 % from 8 degrees of freedom"
+    "97.5 % quantile of Student's t: a table up to 7 degrees of freedom, above it the expansion of Cornish and Fisher, within 0.1 %"
+    if dof < 8: return (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)[dof - 1]
     z = 1.959964
     g1, g2, g3 = (z**3 + z)/4, (5*z**5 + 16*z**3 + 3*z)/96, (3*z**7 + 19*z**5 + 17*z**3 - 15*z)/384
     return z + g1/dof + g2/dof**2 + g3/dof**3
@@ -421,3 +423,66 @@ def compare_runs(
     wanted = max(abs(mean), math.log(1 + margin))
     enough = next((m for m in range(n, 1000) if student95(m - 1) * spread / m**.5 < wanted), 1000)
     return judge(mean, student95(n - 1) * spread / n**.5, margin, max(1, enough - n))
+
+# %% ../nbs/09_evaluate.ipynb #ab93e73a
+def read_pictures(
+    path: Path,              # an .npz file or a folder of pictures
+    spec: DataSpec,          # what was declared
+) -> tuple:                  # uint8 (N, C, H, W), labels int64 (N,) or None
+    "Pictures and labels from files, unchanged"
+    import numpy as np
+    path, label = Path(path), None
+    if path.is_dir():
+        from PIL import Image as PILImage, UnidentifiedImageError
+        x = []
+        for p in sorted(f for f in path.iterdir() if not f.name.startswith('.')):
+            try: x.append(Image().encode(PILImage.open(p)))
+            except (UnidentifiedImageError, OSError):
+                raise BadInput(f"{p} is not a picture; a folder to be scored holds pictures of {_size(spec)} and nothing "
+                               "else") from None
+            if x[-1].shape != spec.shape:
+                raise BadInput(f"{p} has shape {tuple(x[-1].shape)}, the scores are for {_size(spec)}; nothing is resized here")
+        if not x: raise BadInput(f"{path} holds no pictures; give an .npz file, or a folder of pictures of {_size(spec)}")
+        x = torch.stack(x)
+    else:
+        try: pack = np.load(path, allow_pickle=False); a, label = pack['arr_0'], pack['arr_1'] if 'arr_1' in pack else None
+        except Exception as e:
+            raise BadInput(f"{path} is not an .npz file with arr_0 ({type(e).__name__}); "
+                           "give one, a folder of pictures, or a run") from None
+        if a.dtype != np.uint8 or a.ndim != 4: raise BadInput(f"arr_0 of {path} is {a.dtype} {a.shape}, needed is uint8 (N, H, W, C)")
+        x = torch.from_numpy(a).permute(0, 3, 1, 2)
+        if label is not None and label.shape != (len(x),):
+            raise BadInput(f"arr_1 of {path} has shape {label.shape}, arr_0 has {len(x)} pictures; one label for each is needed")
+        label = None if label is None or (label < 0).any() else torch.from_numpy(label).long()
+    check_pictures(x, spec)
+    return x.contiguous(), label
+
+def _size(spec): return f'{spec.shape[1]}x{spec.shape[2]} with {spec.shape[0]} channel{"s" if spec.shape[0] > 1 else ""}'
+
+# %% ../nbs/09_evaluate.ipynb #3cc0080c
+def report(
+    title: str,              # above everything
+    x: Images,               # samples, in the declared range
+    scores: dict,            # of the samples
+    floor: dict,             # of real pictures at the same n
+    data,                    # DataLoaders of real pictures
+    denoise: Callable = None,# the model, if there is one
+):                           # a matplotlib figure
+    "Samples, neighbours, loss by level and scores of one model"
+    from matplotlib.figure import Figure
+    spec, train = data.spec, data.train[:]['x']
+    near = torch.cat([torch.cdist(p[None].flatten(1), train.flatten(1)).argmin(1) for p in x[:10]])
+    fig = Figure(figsize=(9.4, 4.4), dpi=72)
+    left, right, low = fig.add_axes((.01, .3, .52, .6)), fig.add_axes((.6, .4, .38, .5)), fig.add_axes((.01, .02, .98, .24))
+    pictures = spec.to_uint8(torch.cat([x[10:60], x[:10], train[near]]))
+    left.imshow(image_grid(pictures, n_cols=10, scale=1), cmap='gray', interpolation='nearest'); left.axis('off'); left.set_title('samples; last two rows: above their nearest training pictures', fontsize=9)
+    if denoise:
+        sigmas = torch.logspace(-1.7, 1.3, 11)
+        cut = lambda split: {k: v for k, v in split[:128].items() if k == 'x' or denoise.classes}
+        for name, split in (('training', data.train), ('held out', data.valid)): right.loglog(sigmas, loss_by_level(denoise, cut(split), sigmas).mean(1), label=name)
+        right.loglog(sigmas, linear_loss(train, sigmas), 'k--', label='linear denoiser')
+        right.set(xlabel='sigma', ylabel='error of the picture'); right.legend(fontsize=8)
+    else: right.axis('off')
+    low.axis('off'); low.text(0, 1, table({'samples': scores, 'floor (real pictures)': floor}, ('FD fashion', 'FD random', 'coverage fashion', 'agreement')), family='monospace', fontsize=7, va='top')
+    fig.suptitle(title)
+    return fig
