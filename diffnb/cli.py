@@ -224,7 +224,7 @@ def diffnb_sample():
     "The command `diffnb_sample`"
     run_command(sample, 'diffnb_sample')
 
-# %% ../nbs/90_cli.ipynb #904e5c4d
+# %% ../nbs/90_cli.ipynb #23ca7bb4
 def evaluate(
     what: list,                  # run folders, .npz files or folders of pictures (default: the model inside the package)
     n: int = 2000,               # samples of a run, and real pictures for the floor
@@ -265,7 +265,7 @@ def gather(
         x, label = read_pictures(what, spec)
         if len(x) < n:
             raise BadInput(f"{what} holds {len(x)} pictures, --n asks for {n}; scores at different n cannot be compared: "
-                           f"give --n {len(x)} or less")
+                           f"lower --n, which may be 40 or more, or give more pictures")
         return x[:n], None if label is None else label[:n], None
     denoise = load(what, device)
     return spec.to_uint8(sample_from(denoise, n, seed=seed, bs=250)), pick_labels(denoise, n), denoise
