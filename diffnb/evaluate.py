@@ -459,7 +459,7 @@ def read_pictures(
 
 def _size(spec): return f'{spec.shape[1]}x{spec.shape[2]} with {spec.shape[0]} channel{"s" if spec.shape[0] > 1 else ""}'
 
-# %% ../nbs/09_evaluate.ipynb #02f2e994
+# %% ../nbs/09_evaluate.ipynb #17485462
 def report(
     title: str,              # above everything
     x: Images,               # samples, in the declared range
@@ -472,7 +472,7 @@ def report(
     from matplotlib.figure import Figure
     spec, train = data.spec, data.train[:]['x']
     near = torch.cat([torch.cdist(p[None].flatten(1), train.flatten(1)).argmin(1) for p in x[:10]])
-    fig = Figure(figsize=(9.4, 3.6), dpi=60)
+    fig = Figure(figsize=(8.2, 3.2), dpi=60)
     left, right, low = fig.add_axes((.01, .26, .52, .58)), fig.add_axes((.62, .36, .36, .5)), fig.add_axes((.01, .02, .98, .16))
     pictures = spec.to_uint8(torch.cat([x[10:30], x[:10], train[near]]))
     left.imshow(image_grid(pictures, n_cols=10, scale=1), cmap='gray', interpolation='nearest'); left.axis('off'); left.set_title('samples; last two rows: above their nearest training pictures', fontsize=9)
