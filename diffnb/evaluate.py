@@ -116,17 +116,17 @@ def gaussian_summary(
     if n < 2: raise BadInput(f"{n} pictures; a covariance needs 2 or more")
     return n, shift + total / n, (square - torch.outer(total, total) / n) / (n - 1)
 
-# %% ../nbs/09_evaluate.ipynb #1ee832d9
+# %% ../nbs/09_evaluate.ipynb #5f674abd
 def check_pictures(
     x: Tensor,               # (N, C, H, W), uint8 or in the declared range
     spec: DataSpec,          # what was declared
     n: int = 2,              # how many are needed
-) -> Images:                 # in the declared range
-    "The pictures in the declared range, or an error that names both sides"
+) -> Tensor:                 # `x`, unchanged
+    "The same pictures, or an error that names both sides"
     if x.ndim != 4 or tuple(x.shape[1:]) != tuple(spec.shape):
         raise BadInput(f"got pictures of shape {tuple(x.shape)}, declared is (N, {', '.join(map(str, spec.shape))})")
     if len(x) < n: raise BadInput(f"got {len(x)} pictures, {n} or more are needed")
-    if x.dtype == torch.uint8: return spec.from_uint8(x)
+    if x.dtype == torch.uint8: return x
     if not torch.isfinite(x).all():
         raise BadInput(f"{(~torch.isfinite(x)).flatten(1).any(1).sum()} of {len(x)} pictures hold NaN or infinity; "
                        f"declared is {spec.lo:g}…{spec.hi:g}")
@@ -149,7 +149,7 @@ def read_features(
     x = check_pictures(x, spec)
     out = []
     for b in x.split(bs):
-        f = features(b)
+        f = features(spec.from_uint8(b) if b.dtype == torch.uint8 else b)   # only a batch at a time becomes float
         if f.ndim != 2 or len(f) != len(b):
             raise BadInput(f"the feature function returned shape {tuple(f.shape)} for {len(b)} pictures, needed is ({len(b)}, d)")
         out.append(f.double())
