@@ -93,7 +93,7 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #807345f3
+# %% ../nbs/06_unet.ipynb #150421c6
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
@@ -103,16 +103,18 @@ class UNet(nn.Module):
         n_blocks: int = 2,              # residual blocks at each size on each way
         dim: int = 192,                 # length of the embedding of level and class
         fold: int = 2,                  # edge of the square of pixels that becomes channels
+        attention: tuple = (-1,),       # at which sizes to attend, as indices into `channels`: -1 is the coarsest; (): nowhere
     ):
         super().__init__()
         block = lambda a, b: ResBlock(a, b, dim)
-        self.config = dict(in_channels=in_channels, n_classes=n_classes, channels=tuple(channels), n_blocks=n_blocks, dim=dim, fold=fold)
+        self.config = dict(in_channels=in_channels, n_classes=n_classes, channels=tuple(channels), n_blocks=n_blocks, dim=dim, fold=fold, attention=tuple(attention))
         self.fold, self.n_classes = fold, n_classes
         self.embed = Embed(n_classes, dim)
         self.stem = nn.Conv2d(in_channels * fold**2, channels[0], 3, padding=1)
         self.downs = nn.ModuleList(nn.ModuleList(block(c, c) for _ in range(n_blocks)) for c in channels[:-1])
         self.halve = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
-        self.middle, self.attend = nn.ModuleList(block(channels[-1], channels[-1]) for _ in range(n_blocks + 1)), Attention(channels[-1])
+        self.middle = nn.ModuleList(block(channels[-1], channels[-1]) for _ in range(n_blocks + 1))
+        self.attend = nn.ModuleDict({str(i % len(channels)): Attention(channels[i]) for i in attention})
         self.widen = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.ups = nn.ModuleList(nn.ModuleList(block(2*c if i == 0 else c, c) for i in range(n_blocks)) for c in channels[:-1])
         self.norm, self.last = nn.GroupNorm(8, channels[0]), zeroed(nn.Conv2d(channels[0], in_channels * fold**2, 3, padding=1))
@@ -126,15 +128,26 @@ class UNet(nn.Module):
         self.check(x)
         emb, seen = self.embed(c_noise, label), []
         h = self.stem(F.pixel_unshuffle(x, self.fold))                        # (B, channels[0], H/fold, W/fold)
-        for blocks, halve in zip(self.downs, self.halve):
-            for block in blocks: h = block(h, emb)
-            seen.append(h)
-            h = halve(h)
-        for i, block in enumerate(self.middle): h = self.attend(block(h, emb)) if i == 0 else block(h, emb)
+        for i, (blocks, halve) in enumerate(zip(self.downs, self.halve)):
+            seen.append(self.stage(h, emb, blocks, i))
+            h = halve(seen[-1])                                               # half the edge, channels[i+1]
+        h = self.stage(h, emb, self.middle, len(self.downs))
         for blocks, widen, skip in reversed(list(zip(self.ups, self.widen, seen))):
             h = torch.cat([skip, F.interpolate(widen(h), scale_factor=2)], 1)
             for block in blocks: h = block(h, emb)
         return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.fold)
+
+    def stage(self,
+        h: Images,                # features at one size
+        emb: Tensor,              # (B, dim)
+        blocks: nn.ModuleList,    # that work at this size on the way down or in the middle
+        size: int,                # index of the size
+    ) -> Images:                  # like `h`
+        "Residual blocks, with attention after the first if asked for at this size"
+        for i, block in enumerate(blocks):
+            h = block(h, emb)
+            if i == 0 and str(size) in self.attend: h = self.attend[str(size)](h)
+        return h
 
     def check(self, x):
         "Raise unless the picture can be folded and halved"
