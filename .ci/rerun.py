@@ -17,6 +17,11 @@ def skipped(cell, slow):
     flags = {m[1] for l in first if (m := re.match(r'#\s*\|\s*(\w+)', l))}
     return cell.cell_type != 'code' or bool(flags & {'notest', 'slow'} and not slow)
 
+def once(output):
+    "A PIL picture shows itself as PNG and as JPEG; one is enough"
+    if 'image/png' in output.get('data', {}): output['data'].pop('image/jpeg', None)
+    return output
+
 def rerun(path, slow=False):
     nb = read_nb(path)
     shell = CaptureShell(path.parent, mpl_format='png')
@@ -26,7 +31,7 @@ def rerun(path, slow=False):
         cell.outputs = []
         shell.cell(cell)
         if shell.exc: print(shell.prettytb(path.name)); return False
-        cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
+        cell.outputs = [once(o) for o in cell.outputs if o.get('name') != 'stderr']
     write_nb(nb, path)
     return True
 
