@@ -6,7 +6,7 @@
 __all__ = ['Step', 'Callback', 'run_callbacks', 'Running', 'Progress', 'clock', 'Log', 'held_out_loss', 'HeldOut',
            'StopNonFinite']
 
-# %% ../nbs/07_callback.ipynb #58605bb6
+# %% ../nbs/07_callback.ipynb #f47b3825
 import json, math
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable
 import torch
 from .core import randn_items, rng
-from .denoiser import denoising_loss
+from .denoiser import add_noise, denoising_loss
 from .schedule import stratified
 
 # %% ../nbs/07_callback.ipynb #77c174f8
@@ -110,7 +110,7 @@ class Log(Callback):
         "Close the file"
         self.file.close()
 
-# %% ../nbs/07_callback.ipynb #f4389484
+# %% ../nbs/07_callback.ipynb #f8b7eb69
 @torch.no_grad()
 def held_out_loss(
     denoise: Callable,       # denoise(x, sigma, **cond) -> x0
@@ -119,6 +119,7 @@ def held_out_loss(
     n: int = 512,            # how many pictures, from the first
     bs: int = 128,           # how many at once
     seed: int = 0,           # of noise and noise levels
+    spoil: Callable = add_noise, # how pictures are spoiled
 ) -> float:
     "Mean weighted loss on fixed pictures with fixed noise and stratified fixed noise levels"
     n = min(n, len(data))
@@ -126,10 +127,10 @@ def held_out_loss(
     for lo in range(0, n, bs):
         batch = dict(data[lo:min(lo + bs, n)]); x0 = batch.pop('x')
         eps = randn_items(x0.shape[1:], range(lo, lo + len(x0)), seed, 'held-out noise').to(x0)
-        total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, **batch).sum().item()
+        total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, spoil, **batch).sum().item()
     return total / n
 
-# %% ../nbs/07_callback.ipynb #fa4a1c26
+# %% ../nbs/07_callback.ipynb #a195f648
 class HeldOut(Callback):
     "Measure the held-out loss of the weights that sample, before the first step and then at even shares of the budget"
     def __init__(self,
@@ -141,7 +142,7 @@ class HeldOut(Callback):
         self.next, self.seen = 1, [(0, 0., self.measure(learn))]
     def measure(self, learn) -> float:
         "The held-out loss now"
-        return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n)
+        return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n, spoil=learn.spoil)
     def step(self, learn, at):
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return

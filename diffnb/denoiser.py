@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['rows', 'recipes', 'gaussian_denoiser', 'mixture_denoiser', 'ideal_denoiser', 'Row', 'convert', 'Recipe', 'Denoiser',
-           'denoising_loss']
+           'add_noise', 'denoising_loss']
 
 # %% ../nbs/04_denoiser.ipynb #03d045ab
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ def gaussian_denoiser(
         return (std**2 * x + s2 * mean) / (std**2 + s2)
     return denoise
 
-# %% ../nbs/04_denoiser.ipynb #a23d6773
+# %% ../nbs/04_denoiser.ipynb #23c262f1
 def mixture_denoiser(
     means: Images,          # centres of the heaps, (K, C, H, W)
     std: Tensor = 0.,       # standard deviation of the heaps: a number, or (K,)
@@ -40,6 +40,7 @@ def mixture_denoiser(
     s2 = torch.as_tensor(std, dtype=torch.float64, device=flat.device).reshape(-1)**2    # (1,) or (K,)
     share = torch.zeros((), device=flat.device) if weights is None else weights.double().log()
     norm, dim = flat.square().sum(1), flat.shape[1]
+    if labels is not None and len(labels) != len(means): raise BadInput(f"{len(labels)} labels for {len(means)} heaps: give one for each")
     def part(x, sigma, label):
         z, v = x.flatten(1).double(), s2 + sigma.double()[:, None]**2                      # (b, dim), (b, 1 or K)
         far = z.square().sum(1, keepdim=True) - 2 * z @ flat.T + norm                      # (b, K), squared distances
@@ -50,6 +51,8 @@ def mixture_denoiser(
     def denoise(x: Images, sigma: Sigmas, label: Labels = None) -> Images:
         if label is not None and labels is None:
             raise BadInput("a label was given, but this closed form was made without labels: pass labels=")
+        if label is not None and not torch.isin(label[label >= 0], labels).all():
+            raise BadInput(f"no heap has label {label[(label >= 0) & ~torch.isin(label, labels)][0]}; allowed: {sorted(set(labels.tolist()))}, or -1 for none")
         cut = lambda v: [None] * len(x) if v is None else v.split(chunk)
         return torch.cat([part(*args) for args in zip(x.split(chunk), cut(sigma.expand(len(x))), cut(label))])
     return denoise
@@ -117,7 +120,7 @@ recipes = {r.name: r for r in [
     Recipe('edm',    rows['v'],    lognormal(-.507, 1.2),       v_weight,    karras,       .004,  160),   # EDM's numbers / .5
     Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200)]}  # 200 is flow time .995
 
-# %% ../nbs/04_denoiser.ipynb #1c808de2
+# %% ../nbs/04_denoiser.ipynb #aea99cc2
 class Denoiser(nn.Module):
     "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's row and the data's mean and standard deviation"
     def __init__(self,
@@ -137,6 +140,7 @@ class Denoiser(nn.Module):
         if not self.training: self.check(len(x), sigma, label)
         sigma = sigma.expand(len(x)).to(x.dtype) / spec.std
         s, z = per_item(sigma, x), (x - mean) / spec.std
+        if cond.get('image') is not None: cond = {**cond, 'image': (cond['image'] - mean) / spec.std}
         with autocast(self.precision, x.device): out = self.net(row.c_in(s) * z, sigma.log() / 4, label=label, **cond)
         return mean + spec.std * (row.c_skip(s) * z + row.c_out(s) * out.to(x.dtype))
 
@@ -152,21 +156,30 @@ class Denoiser(nn.Module):
         lo, hi = self.recipe.sigma_min * self.spec.std, self.recipe.sigma_max * self.spec.std
         if low < lo / 2 or high > hi * 2:
             warnings.warn(f"sigma ({low:g} to {high:g}) is far outside recipe {self.recipe.name!r}, {lo:g} to {hi:g}: the network has hardly seen "
-                          "such levels; use recipe.scaled(std).sigmas(n_steps)", stacklevel=3)
+                          "such levels; use recipe.scaled(std).sigmas(n_steps)", stacklevel=5)   # where the denoiser was called
         if label is None: return
-        if label.shape != (n,): raise BadInput(f"label has shape {tuple(label.shape)} for {n} pictures: give one class for each, -1 for none")
-        if label.min() < -1 or label.max() >= max(1, self.spec.n_classes):
-            raise BadInput(f"label ({label.min()} to {label.max()}) must be 0 to {self.spec.n_classes - 1}, or -1 for no class")
+        many = label.is_floating_point()
+        if label.shape != ((n, self.spec.n_classes) if many else (n,)):
+            raise BadInput(f"label has shape {tuple(label.shape)} for {n} pictures: give one class for each, -1 for none; or float rows of {self.spec.n_classes}")
+        if many: return
+        if label.min() < -1 or label.max() >= self.spec.n_classes:
+            allowed = f"0 to {self.spec.n_classes - 1}, or -1 for no class" if self.spec.n_classes else "-1, for this model has no classes"
+            raise BadInput(f"label ({label.min()} to {label.max()}) must be {allowed}")
 
-# %% ../nbs/04_denoiser.ipynb #658f5213
+# %% ../nbs/04_denoiser.ipynb #a6566074
+def add_noise(x0: Images, sigma: Sigmas, eps: Images) -> Images:
+    "x0 + sigma*eps: the way to spoil a picture that all theory is about; corruptions of other kinds take its place"
+    return x0 + per_item(sigma, x0) * eps
+
 def denoising_loss(
     denoise: Callable,     # denoise(x, sigma, **cond) -> x0
     x0: Images,            # clean pictures
     sigma: Sigmas,         # a noise level for each
     eps: Images,           # unit normal noise for each
     weight: Callable,      # sigma -> what a squared error counts
+    spoil: Callable = add_noise, # (x0, sigma, eps) -> spoiled pictures
     **cond,                # conditions, such as label=
 ) -> Tensor:               # (B,)
     "Weighted squared error of the denoised picture, mean over pixels and channels"
-    err = denoise(x0 + per_item(sigma, x0) * eps, sigma, **cond) - x0
+    err = denoise(spoil(x0, sigma, eps), sigma, **cond) - x0
     return weight(sigma) * err.square().mean((1, 2, 3))

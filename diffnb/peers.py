@@ -63,20 +63,22 @@ def zero_terminal(
     kept[-1] = kept[-2] / 2
     return sigmas_to_betas((kept**-2 - 1).sqrt())
 
-# %% ../nbs/11_peers.ipynb #43e0f584
+# %% ../nbs/11_peers.ipynb #9340ada0
 def table_time(
     sigmas: Tensor,      # (T,), increasing, > 0
 ) -> Coordinate:         # value 0…T-1
     "Position in a table of noise levels, with fractions; levels outside are moved to its ends"
-    logs = sigmas.double().log()
+    table = sigmas.double().log()
     def of_log(l):
+        logs = table.to(l.device)
         l = l.clamp(logs[0], logs[-1])
         i = torch.searchsorted(logs, l.contiguous(), right=True).clamp(1, len(logs) - 1)
         return i - 1 + (l - logs[i-1]) / (logs[i] - logs[i-1])
     def to_log(v):
+        logs = table.to(v.device)
         i = v.floor().long().clamp(0, len(logs) - 2)
         return logs[i] + (v - i) * (logs[i+1] - logs[i])
-    return Coordinate(f'table of {len(logs)}', of_log, to_log)
+    return Coordinate(f'table of {len(table)}', of_log, to_log)
 
 def leading(
     total: int,          # steps of the table
@@ -101,7 +103,10 @@ def table_grid(
 ) -> Tensor:                       # float64 (n_steps+1,), decreasing, ends in 0
     "Levels of some steps of a table, then 0"
     if not 1 <= n_steps <= len(sigmas): raise BadInput(f"n_steps (={n_steps}) must be 1 to {len(sigmas)}, the length of the table")
-    return torch.cat([sigmas.double()[spacing(len(sigmas), n_steps)], torch.zeros(1, dtype=torch.float64)])
+    steps = spacing(len(sigmas), n_steps)
+    if steps.max() >= len(sigmas) or n_steps == 1 and steps[0] < len(sigmas) / 2:
+        raise BadInput(f"{n_steps} steps of a table of {len(sigmas)} would begin at step {steps[0]}, which is not where noise is; use trailing, or fewer steps with an offset")
+    return torch.cat([sigmas.double()[steps], torch.zeros(1, dtype=torch.float64)])
 
 # %% ../nbs/11_peers.ipynb #7873387c
 def renamed(
@@ -113,7 +118,7 @@ def renamed(
         return denoise(x, sigma, **{names.get(k, k): v for k, v in cond.items() if v is not None})
     return renamed_denoise
 
-# %% ../nbs/11_peers.ipynb #c14176fc
+# %% ../nbs/11_peers.ipynb #fb870892
 class TimestepNet(nn.Module):
     "A diffusers network, which is told a timestep, as a network that is told ln(sigma)/4"
     def __init__(self,
@@ -130,9 +135,13 @@ class TimestepNet(nn.Module):
     ) -> Images:                  # what the network predicts; a variance that it may also predict is cut off
         "Ask the network in its own terms"
         t = self.timestep((4 * c_noise.double()).exp()).to(x.dtype)
+        if label is not None and (label < 0).all(): label = None
+        if label is not None and (label < 0).any(): raise BadInput("some labels are -1, but this model has no class that means none: give a class for each picture, or for none")
         return self.net(x, t, **({} if label is None else {'class_labels': label})).sample[:, :x.shape[1]]
 
 _tables = {'linear': linear_betas, 'scaled_linear': partial(linear_betas, root=2), 'sigmoid': sigmoid_betas, 'squaredcos_cap_v2': lambda n, lo, hi: cosine_betas(n)}
+_classes = ('', 'DDPM', 'DDIM', 'PNDM', 'EulerDiscrete', 'EulerAncestralDiscrete', 'HeunDiscrete', 'LMSDiscrete', 'KDPM2Discrete', 'KDPM2AncestralDiscrete',
+            'DPMSolverMultistep', 'DPMSolverSinglestep', 'DEISMultistep', 'UniPCMultistep', 'FlowMatchEulerDiscrete', 'FlowMatchHeunDiscrete')
 _rows = {'epsilon': ('eps', eps_weight), 'sample': ('x0', torch.ones_like), 'v_prediction': ('v', v_weight)}
 
 def scheduler_sigmas(
@@ -152,7 +161,8 @@ def scheduler_recipe(
     "What a scheduler's config says about row, noise levels and timesteps"
     name, total = config.get('_class_name', ''), config.get('num_train_timesteps', 1000)
     refused = [k for k in ('thresholding', 'use_dynamic_shifting', 'invert_sigmas', 'shift_terminal') if config.get(k)]
-    refused += [f"class {name}"] if any(k in name for k in ('VQ', 'Karras', 'ScoreSde', 'Consistency', 'LCM', 'EDM', 'Cosine', 'Amused')) else []
+    refused += [f"snr_shift_scale {config['snr_shift_scale']}"] if config.get('snr_shift_scale', 1.) != 1 else []
+    refused += [f"class {name}"] if name.removesuffix('Scheduler') not in _classes else []
     if refused: raise BadInput(f"this scheduler config cannot be represented: {', '.join(refused)}; write a Denoiser with a row of your own, or wrap a function with renamed()")
     if 'FlowMatch' in name:
         flow, shift = coordinates['flow time'], float(config.get('shift', 1.))
@@ -173,5 +183,5 @@ def from_diffusers(
     recipe, timestep = scheduler_recipe(config)
     own = DataSpec(spec.shape, spec.lo, spec.hi, (0.,) * spec.shape[0], 1., spec.n_classes)
     denoiser = Denoiser(TimestepNet(net, timestep), own, recipe).eval()
-    if config.get('clip_sample'): denoiser.register_forward_hook(lambda m, args, out: out.clamp(-config.get('clip_sample_range', 1.), config.get('clip_sample_range', 1.)))
+    if config.get('clip_sample', config.get('_class_name') in ('DDPMScheduler', 'DDIMScheduler')): denoiser.register_forward_hook(lambda m, args, out: out.clamp(-config.get('clip_sample_range', 1.), config.get('clip_sample_range', 1.)))
     return denoiser

@@ -88,15 +88,17 @@ def heun(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=out, denoised=D, n_evals=state.n_evals + n)
     return step
 
-# %% ../nbs/05_sample.ipynb #89e0f679
+# %% ../nbs/05_sample.ipynb #41f3d7e6
 def adams(
     offsets: list,       # where the guesses were made: 0 is now, 1 the end of the step, negative is earlier; all different
     length: float,       # of the move, ln(sigma / level that is moved to); inf is allowed
 ) -> list:               # a weight for each guess; they sum to 1
     "The mix of guesses whose move is that of the polynomial through them"
     if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]  # half way, as published; exact for short steps
-    mean = [-math.expm1(-length)]                                        # integrals of u^k e^(-length (1-u)) * length over 0…1
-    for k in range(1, len(offsets)): mean.append(1 - k / length * mean[-1])
+    if length < 1: mean = [sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20)) for k in range(len(offsets))]
+    else:                                                                # integrals of u^k e^(length (u-1)) over 0…1, up to a factor
+        mean = [-math.expm1(-length)]
+        for k in range(1, len(offsets)): mean.append(1 - k / length * mean[-1])
     powers = torch.tensor([[s**k for s in offsets] for k in range(len(offsets))], dtype=torch.float64)
     return torch.linalg.solve(powers, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
 
@@ -162,7 +164,7 @@ def ddpm_large(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, n_evals=state.n_evals + 1)
     return step
 
-# %% ../nbs/05_sample.ipynb #64b62a9f
+# %% ../nbs/05_sample.ipynb #2056dca4
 def sample_steps(
     denoise: Callable,       # denoise(x, sigma, **cond) -> x0
     x: Images,               # start: mean + sigmas[0] * unit noise
@@ -186,9 +188,10 @@ def invert_steps(
     **cond,                  # conditions, such as label=
 ):                           # yields a State after each step; the last has the highest level: the noise that makes this picture
     "Walk up the noise levels, from a picture to its noise"
-    levels = [float(s) for s in sigmas][::-1][1:]
-    if len(levels) < 2 or not all(0 < a < b < math.inf for a, b in zip(levels, levels[1:])):
-        raise BadInput(f"sigmas must be finite, decrease, end in 0 and have two levels above it; got {_brief(levels[::-1])}, 0")
+    levels = [float(s) for s in sigmas][::-1]
+    ended, levels = levels[:1] == [0.], levels[1:]
+    if not ended or len(levels) < 2 or not all(0 < a < b < math.inf for a, b in zip(levels, levels[1:])):
+        raise BadInput(f"sigmas must be finite, decrease, end in 0 and have two levels above it; got {_brief([float(s) for s in sigmas])}")
     yield from _walk(denoise, x, levels, step, _no_noise, cond)
 
 def _walk(denoise, x, levels, step, noise, cond):
@@ -197,10 +200,10 @@ def _walk(denoise, x, levels, step, noise, cond):
         with torch.no_grad(): state = step(denoise, state, sigma_next, noise, cond)
         yield state
 
-def _no_noise(sigma_from, sigma_to): raise BadInput("this sampler adds noise: pass noise=, for example item_noise(shape, items, seed)")
+def _no_noise(sigma_from, sigma_to): raise BadInput("this sampler adds noise: pass noise=, for example item_noise(x.shape[1:], range(len(x)), seed, x)")
 def _brief(v): return ', '.join(f'{s:g}' for s in v[:6]) + (', …' if len(v) > 6 else '')
 
-# %% ../nbs/05_sample.ipynb #a256f08f
+# %% ../nbs/05_sample.ipynb #69523c0f
 samplers = {
     'euler':        euler(),                # = DDIM = DPM-Solver++(1) = Euler on a rectified flow
     'ddim':         euler(),                # arXiv:2010.02502 with eta = 0; other eta: euler(eta)
@@ -212,7 +215,7 @@ samplers = {
     'dpmpp_3m':     multistep(3),           # DPM-Solver++(3M), with the factor that makes it third order
     'dpmpp_2m_sde': multistep(2, eta=1.),   # SDE-DPM-Solver++(2M)
     'dpmpp_3m_sde': multistep(3, eta=1.),
-    'unipc':        unipc(2)}               # UniPC-2; its two variants B1 and B2 differ for one guess only, here B2
+    'unipc':        unipc(2)}               # UniPC-2; its two variants B1 and B2 differ only where two guesses are mixed, here B2
 
 # %% ../nbs/05_sample.ipynb #50354b3b
 def item_noise(
@@ -224,7 +227,7 @@ def item_noise(
     "Noise for stochastic steps in which each sample has its own address"
     return lambda sigma_from, sigma_to: randn_items(shape, items, seed, 'step noise', f'{sigma_from:.6g} to {sigma_to:.6g}').to(like)
 
-# %% ../nbs/05_sample.ipynb #49bac034
+# %% ../nbs/05_sample.ipynb #b39c00e8
 def brownian_noise(
     shape: tuple,            # of one picture, (C, H, W)
     items: range,            # global indices of the samples
@@ -252,12 +255,13 @@ def brownian_noise(
         l, k = math.log(sigma), leaf(sigma)
         return between(l, where(depth, k), where(depth, k + 1), node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
     def noise(sigma_from, sigma_to):
+        if sigma_to > sigma_from: raise BadInput(f"a path is walked down, not from {sigma_from:g} up to {sigma_to:g}; with churn use item_noise")
         if leaf(sigma_from) == leaf(sigma_to): raise BadInput(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; take fewer steps or item_noise")
         gap = time(math.log(sigma_to)) - time(math.log(sigma_from))
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise
 
-# %% ../nbs/05_sample.ipynb #800cca2f
+# %% ../nbs/05_sample.ipynb #e13ddddd
 def sample(
     denoise: Callable,            # denoise(x, sigma, label=None) -> x0
     spec: DataSpec,               # what the pictures look like
@@ -271,6 +275,7 @@ def sample(
     first: int = 0,               # index of the first sample
     noise: Callable = item_noise, # (shape, items, seed, like) -> noise for stochastic steps; or brownian_noise
     device: torch.device = 'cpu', # where the denoiser is
+    cond: dict = None,            # other conditions, a row for each sample, such as {'image': ...}
     watch: Callable = None,       # called with every State of every batch
 ) -> Images:                      # (n, C, H, W) on the CPU, not clipped
     "Pictures from noise; sample i is the same whatever n and bs are"
@@ -282,8 +287,8 @@ def sample(
         items = range(first + lo, first + min(lo + bs, n))
         x = randn_items(spec.shape, items, seed, 'start').to(device)
         x = spec.mean_like(x) + sigmas[0].item() * x
-        cond = {} if label is None else {'label': label[lo:lo + bs].to(device)}
-        for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **cond):
+        given = {k: v[lo:lo + bs].to(device) for k, v in {'label': label, **(cond or {})}.items() if v is not None}
+        for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **given):
             if watch: watch(state)
         out.append(state.x.cpu())
     return torch.cat(out)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from .core import BadInput
 
-# %% ../nbs/02_schedule.ipynb #03a875e4
+# %% ../nbs/02_schedule.ipynb #c80e7909
 @dataclass(frozen=True)
 class Coordinate:
     "Another way to count noise, for data of standard deviation 1"
@@ -62,10 +62,15 @@ coordinates = {c.name: c for c in [
     Coordinate('log-SNR',     lambda l: -2 * l,                        lambda v: -v / 2),              # ln(1/sigma^2)
     Coordinate('alpha_bar',   lambda l: torch.sigmoid(-2 * l),         lambda v: -_log_odds(v) / 2),   # 1/(1+sigma^2)
     Coordinate('flow time',   torch.sigmoid,                           _log_odds),                     # sigma/(1+sigma)
-    Coordinate('cosine time', lambda l: l.exp().atan() * 2 / math.pi,  lambda t: (math.pi/2 * t).tan().log()), # arXiv:2102.09672
+    Coordinate('cosine time', lambda l: l.exp().atan() * 2 / math.pi,  lambda t: (math.pi/2 * t).tan().log()), # arXiv:2102.09672 without its offset
     power(7.), linear_beta(), sigmoid_time()]}
 
-# %% ../nbs/02_schedule.ipynb #c8b255b3
+# %% ../nbs/02_schedule.ipynb #f0dd5f5a
+def _ends(coordinate, sigma_min, sigma_max):
+    if not 0 < sigma_min < sigma_max < math.inf:
+        raise BadInput(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy 0 < sigma_min < sigma_max < inf")
+    return coordinate.of([sigma_min, sigma_max])
+
 def even(
     coordinate: Coordinate,  # in which the steps are equal
 ) -> Callable:               # (n_steps, sigma_min, sigma_max) -> float64 (n_steps+1,), decreasing from sigma_max to sigma_min, then 0
@@ -73,9 +78,7 @@ def even(
     def grid(n_steps: int, sigma_min: float, sigma_max: float) -> Tensor:
         "Noise levels, even in a coordinate, then 0"
         if n_steps < 1: raise BadInput(f"n_steps (={n_steps}) must be 1 or more")
-        if not 0 < sigma_min < sigma_max < math.inf:
-            raise BadInput(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy 0 < sigma_min < sigma_max < inf")
-        lo, hi = coordinate.of([sigma_min, sigma_max])
+        lo, hi = _ends(coordinate, sigma_min, sigma_max)
         levels = coordinate.sigma(lo + (hi - lo) * torch.linspace(1, 0, n_steps, dtype=torch.float64))
         levels[-1], levels[0] = sigma_min, sigma_max     # to the last bit; of a single level the first counts
         return torch.cat([levels, levels.new_zeros(1)])
@@ -85,22 +88,23 @@ karras = even(power(7.))                          # equation 5 of arXiv:2206.003
 exponential = even(coordinates['ln sigma'])       # the same factor at every step
 uniform_time = even(coordinates['flow time'])     # rectified flow
 
-# %% ../nbs/02_schedule.ipynb #b6ccd43f
+# %% ../nbs/02_schedule.ipynb #29bd24aa
 def shifted(
     levels: Callable,    # a grid (n_steps, sigma_min, sigma_max) or a density's quantiles (u)
     factor: float,       # by which the noise levels grow; for pictures of s times the edge: s
 ) -> Callable:           # like `levels`; a grid keeps its ends
     "Move a grid or a density to higher noise: resolution shift, time shift and input scaling in one"
+    if not 0 < factor < math.inf: raise BadInput(f"factor (={factor}) must be finite and above 0; 1 changes nothing")
     return lambda x, *ends: factor * levels(x, *(e / factor for e in ends))
 
-# %% ../nbs/02_schedule.ipynb #a4b4223d
+# %% ../nbs/02_schedule.ipynb #02ed4f55
 def between(
     coordinate: Coordinate,  # in which the density is even
     sigma_min: float,        # lowest level
     sigma_max: float,        # highest level
 ) -> Callable:               # u in 0…1 -> sigma
     "Quantiles of noise levels drawn evenly in a coordinate, such as a time"
-    lo, hi = coordinate.of([sigma_min, sigma_max])
+    lo, hi = _ends(coordinate, sigma_min, sigma_max)
     return lambda u: coordinate.sigma(lo + (hi - lo) * u).to(u.dtype)
 
 def lognormal(

@@ -6,7 +6,7 @@
 __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'warm_hold_cosine', 'EMA', 'train_batch', 'train_steps', 'Learner',
            'pick_labels', 'sample_from', 'stamp', 'write_atomic', 'hardware', 'plot_loss', 'read_card', 'load']
 
-# %% ../nbs/08_train.ipynb #d40a9e6e
+# %% ../nbs/08_train.ipynb #9756fe43
 import copy, hashlib, json, math, os, platform, time
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -19,7 +19,7 @@ import diffnb
 from .core import BadInput, Images, cpu_capabilities, pick_device, pick_precision, randn_items, rng
 from .data import DataLoaders, DataSpec
 from .schedule import stratified
-from .denoiser import Denoiser, Recipe, denoising_loss, recipes
+from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes
 from .sample import sample
 from .unet import UNet, unet
 from .callback import HeldOut, Running, Step, StopNonFinite, run_callbacks
@@ -73,7 +73,7 @@ class EMA:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
         for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #28214d51
+# %% ../nbs/08_train.ipynb #0a29d05b
 def train_batch(
     batch: dict,             # 'x' and conditions
     recipe: Recipe,          # scaled to the data
@@ -88,7 +88,8 @@ def train_batch(
     eps = randn_items(x0.shape[1:], range(n), seed, 'noise', step).to(x0)
     if 'label' in cond:
         hide = torch.rand(n, generator=rng(seed, 'hide', step)) < label_drop
-        cond['label'] = torch.where(hide.to(x0.device), -1, cond['label'])
+        many = cond['label'].ndim == 2                                    # several labels, or numbers: a row of NaN is none
+        cond['label'] = torch.where(hide.to(x0.device)[:, None] if many else hide.to(x0.device), torch.nan if many else -1, cond['label'])
     return x0, sigma, eps, cond
 
 def train_steps(
@@ -111,7 +112,7 @@ def train_steps(
         rate = lr * schedule(progress)
         for group in opt.param_groups: group['lr'] = rate
         x0, sigma, eps, cond = train_batch(batch(first + i), recipe, seed, first + i, label_drop)
-        loss = denoising_loss(denoise, x0, sigma, eps, recipe.weight, **cond).mean()
+        loss = denoising_loss(denoise, x0, sigma, eps, recipe.weight, spoil, **cond).mean()
         opt.zero_grad(set_to_none=True)
         loss.backward()
         opt.step()
@@ -120,7 +121,7 @@ def train_steps(
         i, images, seconds = i + 1, images + len(x0), seconds + time.perf_counter() - began
         yield Step(i, progress, seconds, rate, value, images)
 
-# %% ../nbs/08_train.ipynb #4c64dc4b
+# %% ../nbs/08_train.ipynb #169955b0
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -130,6 +131,7 @@ class Learner:
         lr: float = 3e-3,               # peak learning rate
         gamma: float = 6.,             # memory of the average is about 1/(gamma+1) of the run
         label_drop: float = .1,         # share of hidden labels
+        spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
         precision: str = 'auto',        # of the network's arithmetic while training: 'auto', 'fp32', 'bf16'
@@ -137,7 +139,7 @@ class Learner:
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
         self.dls, self.recipe, self.scaled = dls.to(self.device), recipe, recipe.scaled(dls.spec.std)
-        self.lr, self.label_drop, self.seed = lr, label_drop, seed
+        self.lr, self.label_drop, self.spoil, self.seed = lr, label_drop, spoil, seed
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
         self.ema = EMA(self.model, gamma)
@@ -156,7 +158,7 @@ class Learner:
         before, progress = dict(self.done), self._budget(**budget)
         batch = lambda i: self.dls.batch(i, self.seed)
         for at in train_steps(self.model, batch, self.scaled, progress, self.opt, self.ema, self.lr,
-                              label_drop=self.label_drop, seed=self.seed, first=before['steps']):
+                              label_drop=self.label_drop, seed=self.seed, first=before['steps'], spoil=self.spoil):
             self.done = dict(steps=before['steps'] + at.i, images=before['images'] + at.images,
                              seconds=before['seconds'] + at.seconds, progress=at.progress)
             yield at
@@ -184,14 +186,16 @@ class Learner:
         "`n` pictures, by default of every class in turn, from the averaged weights; see `sample_from`"
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 
-# %% ../nbs/08_train.ipynb #9ea10ca8
+# %% ../nbs/08_train.ipynb #5f925f4e
 def pick_labels(
     denoise: Denoiser,       # knows the classes
     n: int,                  # how many samples
-    label=None,              # names or numbers of classes, repeated in turn; None: all classes in turn
-) -> Tensor:                 # int64 (n,), or None for a model without classes
+    label=None,              # names or numbers of classes, or float rows as in a batch, repeated in turn; None: all classes in turn
+) -> Tensor:                 # int64 (n,), float (n, n_classes), or None for a model without classes
     "A class for each sample"
     names = denoise.classes
+    if isinstance(label, Tensor) and label.is_floating_point():                 # several labels, or numbers, as in a batch
+        return label[torch.arange(n) % len(label)]
     if not names:
         if label is not None: raise BadInput(f"label {label!r} for a model without classes; leave it out")
         return None
@@ -209,7 +213,7 @@ def sample_from(
     label=None,              # classes in turn; None: all of them
     seed: int = 0,           # of all noise
     guide: Callable = None,  # denoise -> denoise, such as partial(cfg, scale=2)
-    **kw,                    # arguments of sample: n_steps, step, bs, watch
+    **kw,                    # arguments of sample: n_steps, step, bs, cond, watch
 ) -> Images:                 # (n, C, H, W) on the CPU, in the declared range, not clipped
     "Pictures from a trained denoiser"
     if n < 1: raise BadInput(f"n (={n}) must be 1 or more")
@@ -295,7 +299,7 @@ def plot_loss(
     ax.set(xlabel='seconds of training', ylabel='weighted loss', yscale='log'); ax.legend(); fig.tight_layout()
     return fig
 
-# %% ../nbs/08_train.ipynb #f5ffa132
+# %% ../nbs/08_train.ipynb #127c6226
 def read_card(
     path: Path,              # a run folder
 ) -> dict:
@@ -336,7 +340,7 @@ def load(
     if recipe is None and card['recipe'] not in recipes:
         raise BadInput(f"{path} was trained with recipe {card['recipe']!r}; known are {', '.join(recipes)}: pass recipe=")
     spec = DataSpec(**{**card['spec'], 'shape': tuple(card['spec']['shape']), 'mean': tuple(card['spec']['mean'])})
-    if net is None: net = unet(spec, **{k: v for k, v in card['net'].items() if k not in ('in_channels', 'n_classes')})
+    if net is None: net = unet(spec, **{k: v for k, v in card['net'].items() if k not in ('in_channels', 'n_classes', 'cond_channels', 'n_aug')})
     try: net.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as e:
         raise BadInput(f"{file} does not fit its card ({str(e).splitlines()[0]}); copy the run again or train again") from None

@@ -25,25 +25,33 @@ def waves(
     angle = t[:, None].float() * freq                       # (B, n/2)
     return torch.cat([angle.sin(), angle.cos()], 1)
 
-# %% ../nbs/06_unet.ipynb #23463a4e
+# %% ../nbs/06_unet.ipynb #b8eb5056
 class Embed(nn.Module):
-    "Noise level and class as one vector per picture"
+    "Noise level, label and augmentation as one vector per picture"
     def __init__(self,
         n_classes: int,      # 0 if there are none
         dim: int,            # length of the vector
+        n_aug: int = 0,      # numbers that say how a picture was augmented
     ):
         super().__init__()
         self.level = nn.Sequential(nn.Linear(64, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(n_classes + 1, dim)
+        self.aug = nn.Linear(n_aug, dim, bias=False) if n_aug else None
 
     def forward(self,
         c_noise: Tensor,          # (B,)
-        label: Labels = None,     # None or -1: unconditional
+        label: Labels = None,     # int64 (B,), -1 for none; or float (B, n_classes), a row of NaN for none; or None
+        aug: Tensor = None,       # (B, n_aug); None: not augmented
     ) -> Tensor:                  # (B, dim)
-        "Sum of the two codes"
+        "Sum of the codes"
         last = self.label.num_embeddings - 1
-        label = torch.full_like(c_noise, last, dtype=torch.long) if label is None else torch.where(label < 0, last, label)
-        return F.silu(self.level(waves(c_noise)) + self.label(label))
+        if label is None: label = torch.full_like(c_noise, last, dtype=torch.long)
+        if label.is_floating_point():
+            none = label.isnan().any(1, keepdim=True)                            # (B, 1)
+            code = torch.where(none, self.label.weight[last], label.nan_to_num() @ self.label.weight[:last])
+        else: code = self.label(torch.where(label < 0, last, label))
+        if self.aug is not None and aug is not None: code = code + self.aug(aug)
+        return F.silu(self.level(waves(c_noise)) + code)
 
 # %% ../nbs/06_unet.ipynb #549d4025
 def zeroed(layer: nn.Module) -> nn.Module:
@@ -93,24 +101,29 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #150421c6
+# %% ../nbs/06_unet.ipynb #4ac9bc05
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
         in_channels: int = 1,           # of the picture
         n_classes: int = 0,             # 0: there are no labels
+        cond_channels: int = 0,         # of a picture given as a condition, 0: there is none
+        n_aug: int = 0,                 # numbers that say how a picture was augmented
         channels: tuple = (32, 64),     # features at each size, from fine to coarse; multiples of 8
         n_blocks: int = 2,              # residual blocks at each size on each way
         dim: int = 192,                 # length of the embedding of level and class
         fold: int = 2,                  # edge of the square of pixels that becomes channels
-        attention: tuple = (-1,),       # at which sizes to attend, as indices into `channels`: -1 is the coarsest; (): nowhere
+        attention: tuple = (-1,),       # at which sizes to attend on the way down and in the middle, as indices into `channels`: -1 is the coarsest
     ):
         super().__init__()
+        if any(c % 8 for c in channels) or not channels: raise BadInput(f"channels {tuple(channels)} must be multiples of 8, such as (32, 64)")
+        if not all(-len(channels) <= i < len(channels) for i in attention):
+            raise BadInput(f"attention {tuple(attention)} must name sizes {-len(channels)} to {len(channels) - 1}, as there are {len(channels)} channels")
         block = lambda a, b: ResBlock(a, b, dim)
-        self.config = dict(in_channels=in_channels, n_classes=n_classes, channels=tuple(channels), n_blocks=n_blocks, dim=dim, fold=fold, attention=tuple(attention))
-        self.fold, self.n_classes = fold, n_classes
-        self.embed = Embed(n_classes, dim)
-        self.stem = nn.Conv2d(in_channels * fold**2, channels[0], 3, padding=1)
+        self.config = dict(in_channels=in_channels, n_classes=n_classes, cond_channels=cond_channels, n_aug=n_aug, channels=tuple(channels), n_blocks=n_blocks, dim=dim, fold=fold, attention=tuple(attention))
+        self.fold, self.n_classes, self.cond_channels = fold, n_classes, cond_channels
+        self.embed = Embed(n_classes, dim, n_aug)
+        self.stem = nn.Conv2d((in_channels + cond_channels) * fold**2, channels[0], 3, padding=1)
         self.downs = nn.ModuleList(nn.ModuleList(block(c, c) for _ in range(n_blocks)) for c in channels[:-1])
         self.halve = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
         self.middle = nn.ModuleList(block(channels[-1], channels[-1]) for _ in range(n_blocks + 1))
@@ -123,10 +136,13 @@ class UNet(nn.Module):
         x: Images,                # scaled noisy pictures
         c_noise: Tensor,          # (B,), ln(sigma)/4 for data of standard deviation 1
         label: Labels = None,     # None or -1: unconditional
+        image: Images = None,     # a picture to go by, (B, cond_channels, H, W); None: there is none
+        aug: Tensor = None,       # how the picture was augmented, (B, n_aug)
     ) -> Images:                  # what the recipe's row says that a network predicts
         "Down, middle, up"
         self.check(x)
-        emb, seen = self.embed(c_noise, label), []
+        emb, seen = self.embed(c_noise, label, aug), []
+        if self.cond_channels: x = torch.cat([x, x.new_zeros(len(x), self.cond_channels, *x.shape[2:]) if image is None else image], 1)
         h = self.stem(F.pixel_unshuffle(x, self.fold))                        # (B, channels[0], H/fold, W/fold)
         for i, (blocks, halve) in enumerate(zip(self.downs, self.halve)):
             seen.append(self.stage(h, emb, blocks, i))
@@ -156,7 +172,7 @@ class UNet(nn.Module):
             raise BadInput(f"pictures of {x.shape[-2]}x{x.shape[-1]}: height and width must be multiples of {unit} for this "
                            "network; resize or pad them, or use fewer channels=")
 
-# %% ../nbs/06_unet.ipynb #edef033d
+# %% ../nbs/06_unet.ipynb #8711dded
 def init_weights(
     net: nn.Module,                # with parameters on the CPU
     generator: torch.Generator,    # where the random numbers come from
@@ -167,21 +183,21 @@ def init_weights(
         elif isinstance(m, nn.Embedding): nn.init.normal_(m.weight, generator=generator)
         elif isinstance(m, (nn.Conv2d, nn.Linear)):
             bound = 0 if getattr(m, 'starts_at_zero', False) else m.weight[0].numel()**-.5
-            for p in (m.weight, m.bias): nn.init.uniform_(p, -bound, bound, generator=generator)
+            for p in m.parameters(recurse=False): nn.init.uniform_(p, -bound, bound, generator=generator)
     return net
 
 def unet(
     spec: DataSpec,                # what the pictures look like
     seed: int = 0,                 # of the first weights
-    **config,                      # arguments of UNet other than in_channels and n_classes
+    **config,                      # arguments of UNet other than what the data decide
 ) -> UNet:
     "A U-Net for these data with weights drawn from `seed`"
     with torch.device('meta'):
-        net = UNet(spec.shape[0], spec.n_classes, **config)
+        net = UNet(spec.shape[0], spec.n_classes, spec.cond_channels, spec.n_aug, **config)
         net.check(torch.empty(1, *spec.shape))
     return init_weights(net.to_empty(device='cpu'), rng(seed, 'weights'))
 
-# %% ../nbs/06_unet.ipynb #62fd31f5
+# %% ../nbs/06_unet.ipynb #e60a992a
 def summary(
     net: UNet,               # on any device
     shape: tuple,            # of one picture, (C, H, W)
@@ -192,9 +208,9 @@ def summary(
         def f(m, args, out):
             weight, places = m.weight.numel(), out[0, 0].numel() if out.ndim == 4 else 1
             _, n, mult = rows.get(name, (0, 0, 0))
-            rows[name] = tuple(out.shape[1:]), n + weight + m.bias.numel(), mult + weight * places
+            rows[name] = tuple(out.shape[1:]), n + sum(p.numel() for p in m.parameters()), mult + weight * places
         return f
-    part = lambda k: '.'.join(k.split('.')[:2 if k.startswith(('downs', 'ups', 'middle')) else 1])
+    part = lambda k: '.'.join(k.split('.')[:2 if k.startswith(('downs', 'ups', 'middle', 'halve', 'widen', 'attend')) else 1])
     counted = [(k, m) for k, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     handles = [m.register_forward_hook(hook(part(k))) for k, m in counted]
     device = next(net.parameters()).device
