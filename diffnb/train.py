@@ -73,7 +73,7 @@ class EMA:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
         for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #0a29d05b
+# %% ../nbs/08_train.ipynb #8af723f4
 def train_batch(
     batch: dict,             # 'x' and conditions
     recipe: Recipe,          # scaled to the data
@@ -104,6 +104,7 @@ def train_steps(
     label_drop: float = .1,      # share of hidden labels
     seed: int = 0,               # of all randomness
     first: int = 0,              # number of the first step in the addresses of randomness: how many were made before
+    spoil: Callable = add_noise,  # (x0, sigma, eps) -> spoiled pictures
 ):                               # yields a Step after each step; the last has progress 1 and learning rate 0
     "Train until the budget is used up; time outside this generator does not count"
     seconds, images, i, progress = 0., 0, 0, 0.
