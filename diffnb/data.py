@@ -564,7 +564,7 @@ class DataLoaders:
         if 'image' not in b: return show_images(self.spec.to_uint8(b['x']), titles)
         return show_images(self.spec.to_uint8(torch.cat([b['x'], b['image']])), titles + ['condition'] * len(b['x']), n_cols=len(b['x']))
 
-# %% ../nbs/01_data.ipynb #fab9d043
+# %% ../nbs/01_data.ipynb #9983f09c
 @dataclass
 class DataBlock:
     "Four answers: types, getters, split and batches; the source comes last"
@@ -609,7 +609,7 @@ class DataBlock:
         "Set up the types, measure the training pictures, and make both splits"
         if on_error not in ('raise', 'skip'): raise BadInput(f"on_error {on_error!r} is not known; allowed: raise, skip")
         bad = None if on_error == 'raise' else {}
-        if not isinstance(source, dict) and not hasattr(source, '__getitem__'): return self._one_pass(source, name, sha256, bad, n_valid)
+        if not isinstance(source, dict) and not hasattr(source, '__len__'): return self._one_pass(source, name, sha256, bad, n_valid)
         n = _length(source)
         first = self.types['x'].encode_all([self.item(source, 0, 'x')], bad) if n else [None]
         if stream is None: stream = first[0] is not None and n * first[0].numel() > _free_memory() / 2
@@ -683,7 +683,7 @@ def fashion_mnist(
                       split=split_at(src.n_train), bs=bs)
     return block.dataloaders(src.columns, src.name, src.sha256)
 
-# %% ../nbs/01_data.ipynb #43f34a12
+# %% ../nbs/01_data.ipynb #b8a25116
 def _describe(v):
     if isinstance(v, Tensor) and v.ndim > 1: return f'{tuple(v.shape)} {str(v.dtype)[6:]}, {v.min():.3g} to {v.max():.3g}'
     if isinstance(v, Tensor): return f'{v.tolist()} {str(v.dtype)[6:]}'
@@ -695,7 +695,7 @@ def summary(self: DataBlock,
     i: int = 0,          # which item is walked through
 ):
     "Print what every step makes of one item"
-    indexed = isinstance(source, dict) or hasattr(source, '__getitem__')
+    indexed = isinstance(source, dict) or hasattr(source, '__len__')
     if indexed: print(f"source: {_length(source)} items with random access; batches are the same in memory and streamed, and a run resumes exactly")
     else: print("source: can only be iterated; its order depends on seed and number of processes alone, a run resumes by skipping")
     row, types = None if indexed else next(x for k, x in enumerate(source) if k == i), dict(self.types)
