@@ -102,7 +102,7 @@ def _brief(item):
     text = str(item) if isinstance(item, (str, Path, int, float)) else f'{type(item).__name__} {getattr(item, "shape", getattr(item, "size", ""))}'
     return text if len(text) < 80 else '…' + text[-79:]
 
-# %% ../nbs/01_data.ipynb #5b00961c
+# %% ../nbs/01_data.ipynb #22f9c889
 class Image(Type):
     "A picture as uint8 (C, H, W)"
     modes = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
@@ -134,8 +134,8 @@ class Image(Type):
         "One picture; greyscale may come as (H, W), channels may come last, as Pillow and matplotlib have them"
         if isinstance(item, dict) and 'bytes' in item: item = item['bytes'] or item['path']      # as datasets stores undecoded pictures
         if isinstance(item, (str, Path, bytes)): item = self.open(item)
-        if not hasattr(item, 'mode'):
-            x = self._bytes(torch.as_tensor(np.asarray(item)))
+        if isinstance(item, (np.ndarray, Tensor)) or not hasattr(item, 'mode'):      # a memory-mapped array has a `mode` of its own
+            x = self._bytes(item if isinstance(item, Tensor) else torch.as_tensor(np.array(item)))
             if self.mode is None and self.size is None: return x
             item = self.to_image(x)
         return self._bytes(torch.as_tensor(np.array(self._fit(item))))
@@ -764,7 +764,7 @@ def summary(self: DataBlock,
     for f in self.tfms: b = f(b, 0, 0)
     for k, v in b.items(): print(f"batch[{k!r}]: {_describe(v) if v.ndim > 1 else f'{tuple(v.shape)} {str(v.dtype)[6:]}'}")
 
-# %% ../nbs/01_data.ipynb #2a747b05
+# %% ../nbs/01_data.ipynb #fbd7e3c1
 @patch
 def doctor(self: DataBlock,
     source,              # as for `dataloaders`, with random access
@@ -778,7 +778,7 @@ def doctor(self: DataBlock,
         try:
             item = self.item(source, i, 'x')
             raw = img.open(item) if isinstance(item, (str, Path, bytes)) else item
-            sizes[f"{raw.mode} {raw.size[1]}x{raw.size[0]}" if hasattr(raw, 'mode') else f"array {tuple(np.shape(raw))}"] += 1
+            sizes[f"{raw.mode} {raw.size[1]}x{raw.size[0]}" if not isinstance(raw, (np.ndarray, Tensor)) and hasattr(raw, 'mode') else f"array {tuple(np.shape(raw))}"] += 1
             x = img.encode(raw)
         except BadInput as e: bad[i] = f'{_brief(self.item(source, i, "x"))}: {e}'; continue
         pictures[i] = hashlib.sha1(x.numpy().tobytes() + str(x.shape).encode()).digest()
