@@ -81,7 +81,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #041d67a2
+# %% ../nbs/90_cli.ipynb #d32bb978
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -100,7 +100,8 @@ class Interrupt:
 def train(
     minutes: float = None,     # minutes of training (default: 2)
     steps: int = None,         # or optimiser steps, instead of minutes
-    data: str = 'auto',        # auto, embedded, hub, or a folder with the files of Fashion-MNIST
+    data: str = 'auto',        # auto, embedded, hub, or a folder: of pictures, or with the files of Fashion-MNIST
+    size: int = 32,            # edge of pictures from a folder, a multiple of 4
     out: str = None,           # folder for the run (default: runs/DATE-TIME-SEED)
     seed: int = 0,             # of weights, data order, noise and samples
     bs: int = 64,              # pictures in a batch
@@ -113,11 +114,13 @@ def train(
     from diffnb.core import BadInput
     from diffnb.train import Learner, budget_minutes, budget_steps, stamp
     from diffnb.callback import Log, Progress, clock
-    from diffnb.data import fashion_mnist
+    from diffnb.data import fashion_mnist, picture_folder, picture_kinds
     if minutes is not None and steps is not None: raise BadInput(f"--minutes {minutes:g} and --steps {steps} are two budgets; give one")
     budget = dict(steps=steps) if steps is not None else dict(minutes=2. if minutes is None else minutes)
     budget_steps(steps) if steps is not None else budget_minutes(budget['minutes'])
-    learn = Learner(fashion_mnist(data, bs), seed=seed, device=device, precision=precision)
+    pictures = any(p.suffix.lower() in picture_kinds for p in Path(data).rglob('*'))
+    dls = picture_folder(data, size, bs) if pictures else fashion_mnist(data, bs)
+    learn = Learner(dls, seed=seed, device=device, precision=precision)
     run = Path(f'runs/{stamp(seed)}' if out is None else out)
     with results(run, force, 'card.json', run_files), Interrupt() as stop:
         size, much = sum(p.numel() for p in learn.model.parameters()), ' '.join(f'{v:g} {k}' for k, v in budget.items())

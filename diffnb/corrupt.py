@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['corruptions', 'Corruption', 'register', 'Corrupted']
 
-# %% ../nbs/03_corrupt.ipynb #b94925f1
+# %% ../nbs/03_corrupt.ipynb #7bb9ab77
 import io, math
 from dataclasses import dataclass
 from typing import Callable
@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from fastcore.basics import patch
-from .core import BadInput, Images, per_item, randn_items
+from .core import BadInput, Images, per_item, randn_items, rng
 from .data import DataLoaders, DataSpec, Image
 
-# %% ../nbs/03_corrupt.ipynb #08322411
+# %% ../nbs/03_corrupt.ipynb #e7d7670c
 @dataclass(frozen=True)
 class Corruption:
     "A way to spoil pictures, from level 0, the picture to the bit, to level 1"
@@ -37,8 +37,11 @@ class Corruption:
         return torch.where(per_item(level, x) == 0, x, self.apply(x, level, eps, spec))
 
     def then(self, other: 'Corruption') -> 'Corruption': # at the same level
-        "Both, one after the other; the second has noise of its own"
-        return Corruption(f'{self.name}, {other.name}', lambda x, level, eps, spec: other(self(x, level, eps, spec), level, eps.roll((1, 1), (-2, -1)), spec),
+        "Both, one after the other; the second has the noise in another order, so that the two do not hit the same places"
+        def shuffled(eps):
+            order = torch.randperm(eps[0].numel(), generator=rng(0, 'then', self.name)).to(eps.device)
+            return eps.flatten(1)[:, order].reshape(eps.shape)
+        return Corruption(f'{self.name}, {other.name}', lambda x, level, eps, spec: other(self(x, level, eps, spec), level, shuffled(eps), spec),
                           f'{self.strongest}; then {other.strongest}')
 
 corruptions = {}
@@ -131,9 +134,9 @@ def _scrawl(x, level, eps, spec):
         return picture
     return _by_pillow(x, spec, change)
 
-# %% ../nbs/03_corrupt.ipynb #87e9b40d
+# %% ../nbs/03_corrupt.ipynb #a4872bee
 class Corrupted(Image):
-    "A spoiled picture as uint8 (C, H, W); item i is spoiled by noise with its own address"
+    "A spoiled picture as uint8 (C, H, W); its noise has an address made of its bytes, so it is spoiled in the same way wherever it stands"
     def __init__(self,
         corruption: Corruption,   # how
         level: tuple = (.2, .8),  # a number, or the ends of an even density of levels
@@ -158,9 +161,9 @@ class Corrupted(Image):
         x = super().encode(item)
         return self.spoil(x[None], [x.numpy().tobytes()])[0]
 
-    def encode_all(self, items, bad: dict = None) -> list:
+    def encode_all(self, items, bad: dict = None, first: int = 0) -> list:
         "As in Type, one by one"
-        return super(Image, self).encode_all(items, bad)
+        return super(Image, self).encode_all(items, bad, first)
 
 # %% ../nbs/03_corrupt.ipynb #8e6234d7
 @patch

@@ -8,8 +8,8 @@ __all__ = ['picture_kinds', 'fashion_classes', 'assets', 'system_folder', 'DataS
            'embedded', 'idx_folder', 'hub', 'find_fashion_mnist', 'split_at', 'split_random', 'batch_indices',
            'Resident', 'Streamed', 'OnePass', 'flip', 'DataLoaders', 'DataBlock', 'picture_folder', 'fashion_mnist']
 
-# %% ../nbs/01_data.ipynb #b2ddb370
-import gzip, hashlib, io, lzma, math, os, struct
+# %% ../nbs/01_data.ipynb #117cdf90
+import gzip, hashlib, io, lzma, math, struct, warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -69,7 +69,7 @@ def measure(
     var = (counts * (value - mean[:, None])**2).sum() / counts.sum()
     return tuple(mean.tolist()), var.sqrt().item()
 
-# %% ../nbs/01_data.ipynb #2e7b8d53
+# %% ../nbs/01_data.ipynb #f3cee1a8
 class Type:
     "What one entry of a batch is made of"
     def setup(self, items):
@@ -83,17 +83,20 @@ class Type:
     def encode_all(self,
         items,               # a column of the source
         bad: dict = None,    # collects item -> message for items that cannot be used; None: the first one raises
+        first: int = 0,      # number of the first of these items, for messages
     ) -> list:               # a tensor for each item, None for a bad one
         "Encode a column, and say which item was at fault"
         out = []
-        for i, item in enumerate(items):
+        like = None
+        for i, item in enumerate(items, first):
             try:
+                if isinstance(item, BadInput): raise item                  # the getter failed
                 x = torch.as_tensor(self.encode(item))
-                first = next((o for o in out if o is not None), x)
-                if x.shape != first.shape:
-                    raise BadInput(f"has shape {tuple(x.shape)}, others have {tuple(first.shape)}; give Image(size=...), or sizes that agree")
+                like = x if like is None else like
+                if x.shape != like.shape:
+                    raise BadInput(f"has shape {tuple(x.shape)}, others have {tuple(like.shape)}; give Image(size=..., mode=...), or sizes that agree")
                 out.append(x)
-            except BadInput as e:
+            except (BadInput, TypeError, ValueError, OSError) as e:
                 if bad is None: raise BadInput(f"item {i} ({_brief(item)}): {e}; or on_error='skip'") from None
                 bad[i] = f'{_brief(item)}: {e}'; out.append(None)
         return out
@@ -102,7 +105,7 @@ def _brief(item):
     text = str(item) if isinstance(item, (str, Path, int, float)) else f'{type(item).__name__} {getattr(item, "shape", getattr(item, "size", ""))}'
     return text if len(text) < 80 else '…' + text[-79:]
 
-# %% ../nbs/01_data.ipynb #22f9c889
+# %% ../nbs/01_data.ipynb #fac7538e
 class Image(Type):
     "A picture as uint8 (C, H, W)"
     modes = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
@@ -121,14 +124,14 @@ class Image(Type):
         from PIL import Image as PILImage, ImageOps, UnidentifiedImageError
         try:
             picture = PILImage.open(io.BytesIO(item) if isinstance(item, bytes) else item)
-            if getattr(picture, 'n_frames', 1) > 1: raise BadInput(f"an animation of {picture.n_frames} frames; save the frame that you want as a picture")
+            if getattr(picture, 'is_animated', False) and picture.format != 'MPO': raise BadInput(f"an animation of {picture.n_frames} frames; save the frame that you want as a picture")
             picture.load()
             if 'exif' in picture.info: ImageOps.exif_transpose(picture, in_place=True)
             return picture
         except BadInput: raise
         except FileNotFoundError: raise BadInput("there is no such file; correct the path, or run the getter over what exists") from None
         except UnidentifiedImageError: raise BadInput("not a picture that Pillow knows; remove it or convert it") from None
-        except (OSError, SyntaxError, ValueError) as e: raise BadInput(f"a damaged picture ({e}); fetch it again or remove it") from None
+        except (OSError, SyntaxError, ValueError, PILImage.DecompressionBombError) as e: raise BadInput(f"a damaged picture ({e}); fetch it again or remove it") from None
 
     def encode(self, item) -> Tensor:
         "One picture; greyscale may come as (H, W), channels may come last, as Pillow and matplotlib have them"
@@ -142,8 +145,12 @@ class Image(Type):
 
     def _fit(self, picture):
         from PIL import Image as PILImage, ImageOps
-        if self.mode: picture = picture if picture.mode == self.mode else picture.convert(self.mode)
-        elif picture.mode not in self.modes.values():
+        if picture.mode.startswith(('I', 'F')): raise BadInput(f"a picture of mode {picture.mode!r}, which has more than 8 bits; scale it to 0…255 first, or give floats in {self.lo:g}…{self.hi:g}")
+        if self.mode and self.mode != picture.mode:
+            if picture.mode in ('RGBA', 'LA', 'PA') and self.mode in ('L', 'RGB'):                      # what is transparent becomes white
+                picture = PILImage.alpha_composite(PILImage.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
+            picture = picture.convert(self.mode)
+        if picture.mode not in self.modes.values():
             raise BadInput(f"a picture of mode {picture.mode!r}; allowed: {', '.join(self.modes.values())}: give Image(mode='RGB') or Image(mode='L')")
         return picture if self.size is None else ImageOps.fit(picture, (self.size[1], self.size[0]), PILImage.Resampling.LANCZOS)
 
@@ -159,13 +166,13 @@ class Image(Type):
             raise BadInput(f"values {x.min():g} to {x.max():g} are outside of the declared range {self.lo:g}…{self.hi:g}; give Image(lo=..., hi=...) as your values are")
         return ((x - self.lo) * (255 / (self.hi - self.lo))).round().to(torch.uint8)
 
-    def to_image(self, x: Tensor): # uint8 (C, H, W), or floats in the declared range -> Pillow picture
+    def to_image(self, x: Tensor): # uint8 (C, H, W), or floats in the declared range, clipped -> Pillow picture
         "What a tensor shows"
         from PIL import Image as PILImage
-        x = self._bytes(x).cpu()
+        x = self._bytes(x.clamp(self.lo, self.hi) if x.is_floating_point() else x).cpu()
         return PILImage.fromarray((x[0] if len(x) == 1 else x.permute(1, 2, 0)).numpy())
 
-    def encode_all(self, items, bad: dict = None) -> list:
+    def encode_all(self, items, bad: dict = None, first: int = 0) -> list:
         "As in Type; arrays of bytes are taken at once"
         whole = isinstance(items, (np.ndarray, Tensor)) and items.ndim in (3, 4) and self.mode is None and self.size is None
         if whole and items.dtype in (np.uint8, torch.uint8) and len(items):
@@ -173,9 +180,9 @@ class Image(Type):
             x = torch.tensor(np.asarray(items)) if isinstance(items, np.ndarray) else items.clone()
             if x.ndim == 3: return x[:, None]
             return x.permute(0, 3, 1, 2).contiguous() if x.shape[-1] <= 4 < x.shape[1] else x
-        return super().encode_all(items, bad)
+        return super().encode_all(items, bad, first)
 
-# %% ../nbs/01_data.ipynb #8af6dfc2
+# %% ../nbs/01_data.ipynb #53a24085
 class Category(Type):
     "A class: any hashable value becomes its position in `vocab`"
     def __init__(self,
@@ -184,7 +191,7 @@ class Category(Type):
 
     def setup(self, items):
         "A `Category` whose vocab is known"
-        return self if self.vocab else Category(sorted(set(_values(items))))
+        return self if self.vocab else Category(sorted({v for v in _values(items) if v is not None and not isinstance(v, BadInput)}))
 
     def encode(self, item) -> Tensor:
         "Position of `item` in the vocab, int64; where no class is a number, a number is a position already"
@@ -201,7 +208,7 @@ class Categories(Type):
 
     def setup(self, items):
         "A `Categories` whose vocab is known"
-        return self if self.vocab else Categories(sorted({v for item in items for v in item}))
+        return self if self.vocab else Categories(sorted({v for item in items if isinstance(item, (list, tuple, set)) for v in item}))
 
     def encode(self, item) -> Tensor:
         "float32 (n_classes,)"
@@ -220,12 +227,16 @@ class Numbers(Type):
     def setup(self, items):
         "A `Numbers` that knows mean and standard deviation"
         if self.mean is not None: return self
-        x = torch.stack([self._row(i) for i in items])
+        x = torch.stack([x for x in map(self._try, items) if x is not None])
         return Numbers(self.vocab, x.mean(0).tolist(), x.std(0).clamp(min=1e-12).tolist())
 
     def encode(self, item) -> Tensor:
         "float32 (len(vocab),) of mean 0 and standard deviation 1"
         return ((self._row(item) - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
+
+    def _try(self, item):
+        try: return self._row(item)
+        except (BadInput, TypeError, ValueError): return None
 
     def _row(self, item):
         x = torch.as_tensor(item, dtype=torch.float32).reshape(-1)
@@ -375,7 +386,7 @@ def find_fashion_mnist(
             if place in places: print(f'not used: {e}')
     return embedded()
 
-# %% ../nbs/01_data.ipynb #3c04137f
+# %% ../nbs/01_data.ipynb #8b47f1b2
 def split_at(n_train: int):
     "The first `n_train` items for training, the rest held out"
     return lambda n: (torch.arange(n_train), torch.arange(n_train, n))
@@ -391,6 +402,7 @@ def split_random(
     return split
 
 def _checked(train, valid, n):
+    train, valid = torch.as_tensor(train), torch.as_tensor(valid)
     if not len(train) or not len(valid):
         raise BadInput(f"the split leaves {len(train)} training and {len(valid)} held-out items of {n}; both need at least one")
     both = torch.cat([train, valid])
@@ -417,7 +429,7 @@ def batch_indices(
         out += _order(n, seed, epoch)[at:at + bs - len(out)].tolist()
     return torch.tensor(out[rank::world])
 
-# %% ../nbs/01_data.ipynb #eff8680c
+# %% ../nbs/01_data.ipynb #afd31b4a
 class Resident:
     "One split, held in memory as it is stored; `split[i]` for any index is a batch as the model sees it"
     def __init__(self,
@@ -455,6 +467,8 @@ class Streamed:
     def stored(self, idx) -> dict:
         "Encoded items as columns, as Resident holds them"
         items = [self.encode(i) for i in self.rows[idx].reshape(-1).tolist()]
+        shapes = Counter(tuple(item['x'].shape) for item in items)
+        if len(shapes) > 1: raise BadInput(f"pictures differ in shape: {', '.join(map(str, shapes))}; give Image(size=..., mode=...), or on_error='skip'")
         return {**{k: torch.stack([item[k] for item in items]) for k in items[0]}, **{k: v[idx].reshape(len(items), *v.shape[1:]) for k, v in self.labels.items()}}
 
     def __getitem__(self, idx) -> dict:
@@ -472,7 +486,7 @@ class Streamed:
         want = (bs, seed, rank, world, step)
         if self.ahead[0] != want: self.ahead = want, _ahead(make, step, self.workers)
         found = next(self.ahead[1])
-        if isinstance(found, Exception): raise found
+        if isinstance(found, Exception): self.ahead = None, None; raise found
         self.ahead = (*want[:-1], step + 1), self.ahead[1]
         return Resident(found, self.spec).to(self.device or 'cpu')[:]
 
@@ -520,7 +534,7 @@ class OnePass:
         self.at = (bs, seed, step + 1), None
         return Resident({k: torch.stack([i[k] for i in items]).to(self.device or 'cpu') for k in items[0]}, self.spec)[:]
 
-# %% ../nbs/01_data.ipynb #3cf8ba9a
+# %% ../nbs/01_data.ipynb #2f7ee8bb
 def flip(
     p: float = .5,         # share of the pictures that are mirrored
     tell: bool = False,    # True: tell the network, as condition `aug`
@@ -564,7 +578,7 @@ class DataLoaders:
 
     def __repr__(self):
         s, n = self.spec, 'a stream' if isinstance(self.train, OnePass) else f'{len(self.train):,}'
-        return f"{n} + {len(self.valid):,} pictures {s.shape} in {s.lo:g}…{s.hi:g}, mean {', '.join(f'{m:.3f}' for m in s.mean)}, std {s.std:.3f}, {s.n_classes} classes, batches of {self.bs}" + (f', {len(self.bad)} items skipped' if self.bad else '')
+        return f"{n} + {len(self.valid):,} pictures {s.shape} in {s.lo:g}…{s.hi:g}, mean {', '.join(f'{m:.3f}' for m in s.mean)}, std {s.std:.3f}, {s.n_classes} {'numbers' if isinstance(self.types.get('label'), Numbers) else 'classes'}, batches of {self.bs}" + (f', {len(self.bad)} items skipped' if self.bad else '')
 
     def names(self, label: Tensor) -> list: # of a batch
         "What the labels of a batch say"
@@ -584,12 +598,12 @@ class DataLoaders:
         if 'image' not in b: return show_images(self.spec.to_uint8(b['x']), titles)
         return show_images(self.spec.to_uint8(torch.cat([b['x'], b['image']])), titles + ['condition'] * len(b['x']), n_cols=len(b['x']))
 
-# %% ../nbs/01_data.ipynb #d4b15335
+# %% ../nbs/01_data.ipynb #4f12f398
 @dataclass
 class DataBlock:
     "Four answers: types, getters, split and batches; the source comes last"
     types: dict         # 1. name in the batch -> type; 'x' is the picture, 'label' and 'image' are conditions that our network knows
-    get: dict           # 3. name in the batch -> column of the source, or a function of one item
+    get: dict = field(default_factory=dict) # 3. name in the batch -> column of the source, or a function of one item; without: the item itself
     split: object = field(default_factory=split_random)  # 3. number of items -> (training indices, held-out indices)
     bs: int = 64        # 4. items in a training batch
     tfms: tuple = ()    # 4. batch transforms, such as flip()
@@ -601,7 +615,7 @@ class DataBlock:
 
     def getter(self, row, name: str):
         "What the getter of `name` finds in an item"
-        get = self.get[name]
+        get = self.get.get(name, lambda item: item)
         try: return get(row) if callable(get) else row[get]
         except (KeyError, IndexError, TypeError) as e:
             has = ', '.join(map(str, row)) if isinstance(row, dict) else type(row).__name__
@@ -609,13 +623,16 @@ class DataBlock:
 
     def column(self, source, name: str):
         "All that the getter of `name` finds"
-        get = self.get[name]
+        get = self.get.get(name, lambda item: item)
         whole = isinstance(source, dict) or hasattr(source, 'column_names')
         if whole and not callable(get):
             if get not in (source if isinstance(source, dict) else source.column_names):
                 raise BadInput(f"the source has no column {get!r} for {name!r}; allowed: {', '.join(source if isinstance(source, dict) else source.column_names)}")
             return source[get]
-        return [self.item(source, i, name) for i in range(_length(source))]
+        def one(i):
+            try: return self.item(source, i, name)
+            except BadInput as e: return e
+        return [one(i) for i in range(_length(source))]
 
     def dataloaders(self,
         source,                 # 2. columns, anything with a length that can be indexed, or anything that can be iterated
@@ -630,60 +647,87 @@ class DataBlock:
         "Set up the types, measure the training pictures, and make both splits"
         if on_error not in ('raise', 'skip'): raise BadInput(f"on_error {on_error!r} is not known; allowed: raise, skip")
         bad = None if on_error == 'raise' else {}
+        if hasattr(source, 'iloc'): raise BadInput("a table of pandas: give dict(table), a dictionary of its columns")
+        if isinstance(source, dict): source = {k: v.to_numpy() if hasattr(v, 'iloc') else v for k, v in source.items()}
         if not isinstance(source, dict) and not hasattr(source, '__len__'): return self._one_pass(source, name, sha256, bad, n_valid)
         n = _length(source)
-        first = self.types['x'].encode_all([self.item(source, 0, 'x')], bad) if n else [None]
-        if stream is None: stream = first[0] is not None and n * first[0].numel() > _free_memory() / 2
+        pictures = [k for k, t in self.types.items() if isinstance(t, Image)]
+        if stream is None: stream = len(pictures) * n * self._bytes_each(source, n) > _free_memory() / 2
         train, valid = _checked(*self.split(n), n)
-        labels = {k: self.column(source, k) for k in self.types if not (stream and isinstance(self.types[k], Image))}
-        types = {k: t.setup(_rows(labels[k], train)) if k in labels else t for k, t in self.types.items()}
-        if stream and bad is None: columns = {k: t.encode_all(labels[k]) for k, t in types.items() if k in labels}
-        elif stream: columns = {k: t.encode_all(labels[k] if k in labels else (self.item(source, i, k) for i in range(n)), bad) for k, t in types.items()}
-        else: columns = {k: t.encode_all(labels[k], bad) for k, t in types.items()}
-        if any(len(c) != n for c in columns.values()):
-            raise BadInput(f"columns differ in length: {', '.join(f'{k} has {len(c)}' for k, c in columns.items())}; each item needs one of each")
+        raw = {k: self.column(source, k) for k in self.types if not (stream and k in pictures)}
+        if any(len(c) != n for c in raw.values()):
+            raise BadInput(f"columns differ in length: {', '.join(f'{k} has {len(c)}' for k, c in raw.items())}, the first {n}; each item needs one of each")
+        types = {k: t if k in pictures else t.setup(_rows(raw[k], train)) for k, t in self.types.items()}
+        columns = {k: types[k].encode_all(c, bad) for k, c in raw.items()}
+        encode = lambda i: {k: self._one(source, i, k) for k in pictures}
+        if stream and bad is not None:                                     # read everything once, keep nothing
+            shapes = None
+            for i in range(n):
+                try:
+                    found = {k: x.shape for k, x in encode(i).items()}
+                    shapes = shapes or found
+                    if found != shapes: raise BadInput(f"item {i} has shape {tuple(found['x'])}, others have {tuple(shapes['x'])}; give Image(size=..., mode=...)")
+                except BadInput as e: bad[i] = str(e)
         parts = [torch.tensor([i for i in part.tolist() if i not in (bad or {})], dtype=torch.long) for part in (train, valid)]
         if bad: _checked(*parts, n)
         self._check_bs(len(parts[0]))
         if stream:
-            pictures = [k for k in types if isinstance(types[k], Image)]
-            encode = lambda i: {k: types[k].encode(self.item(source, i, k)) for k in pictures}
             kept = [{k: torch.stack([columns[k][i] for i in part.tolist()]) for k in types if k not in pictures} for part in parts]
             some = parts[0][torch.linspace(0, len(parts[0]) - 1, min(n_measure, len(parts[0]))).long()]
-            shown = {k: torch.stack(v) for k, v in _columns([encode(i) for i in some.tolist()]).items()}
+            try: shown = {k: torch.stack(v) for k, v in _columns([encode(i) for i in some.tolist()]).items()}
+            except RuntimeError as e: raise BadInput(f"pictures differ in shape ({e}); give Image(size=..., mode=...)") from None
             make = lambda spec: [Streamed(encode, part, held, spec, workers) for part, held in zip(parts, kept)]
         else:
             stored = [{k: torch.stack([c[i] for i in part.tolist()]) if isinstance(c, list) else c[part] for k, c in columns.items()} for part in parts]
             shown, make = stored[0], lambda spec: [Resident(c, spec) for c in stored]
-        return self._loaders(make, shown, types, dict(name=name, sha256=sha256, n_train=len(parts[0]), n_valid=len(parts[1])), bad)
+        return self._loaders(make, shown, types, dict(name=name, sha256=sha256, n_train=len(parts[0]), n_valid=len(parts[1]), n_measured=len(shown['x'])), bad)
+
+    def _bytes_each(self, source, n):     # of the first picture that can be read
+        for i in range(min(n, 100)):
+            try: return self._one(source, i, 'x').numel()
+            except BadInput: pass
+        return 0
+
+    def _one(self, source, i, name):      # one encoded entry; an error names the item
+        try: item = self.item(source, i, name)
+        except BadInput as e: raise BadInput(f"item {i}: {e}") from None
+        return self.types[name].encode_all([item], first=i)[0]
 
     def _one_pass(self, source, name, sha256, bad, n_valid):
         encoded = lambda: self._encoded(source, bad)
         for k, t in self.types.items():
             if isinstance(t, (Category, Categories)) and not t.vocab: raise BadInput(f"a source that can only be iterated needs the classes beforehand: give {type(t).__name__}(vocab=[...]) for {k!r}")
             if isinstance(t, Numbers) and t.mean is None: raise BadInput(f"a source that can only be iterated needs mean and std beforehand: give Numbers(vocab, mean, std) for {k!r}")
+        if iter(source) is source: raise BadInput("an iterator can be read only once, but training starts it again; give something that can be iterated repeatedly, such as a list, a data set or a class with __iter__")
         held = [x for x, _ in zip(encoded(), range(n_valid + 2000))]
         if len(held) <= n_valid: raise BadInput(f"the stream has {len(held)} items, of which n_valid (={n_valid}) are held out; none are left for training")
         rest = lambda: (x for i, x in enumerate(encoded()) if i >= n_valid)
-        if iter(source) is source: raise BadInput("an iterator can be read only once, but training starts it again; give something that can be iterated repeatedly, such as a list, a data set or a class with __iter__")
         stored = {k: torch.stack(v) for k, v in _columns(held[:n_valid]).items()}
         shown = {k: torch.stack(v) for k, v in _columns(held[n_valid:]).items()}
         return self._loaders(lambda spec: [OnePass(rest, spec), Resident(stored, spec)], shown, self.types, dict(name=name, sha256=sha256, n_train=None, n_valid=n_valid), bad)
 
     def _encoded(self, source, bad):
+        shape = None
         for i, row in enumerate(source):
-            try: yield {k: t.encode(self.getter(row, k)) for k, t in self.types.items()}
-            except BadInput as e:
+            try:
+                item = {k: t.encode(self.getter(row, k)) for k, t in self.types.items()}
+                shape = shape or item['x'].shape
+                if item['x'].shape != shape: raise BadInput(f"has shape {tuple(item['x'].shape)}, others have {tuple(shape)}; give Image(size=..., mode=...)")
+            except (BadInput, TypeError, ValueError, OSError) as e:
                 if bad is None: raise BadInput(f"item {i} of the stream: {e}; or on_error='skip'") from None
                 bad[i] = str(e)
+                continue
+            yield item
 
     def _loaders(self, make, shown, types, source, bad):
         img, classes = types['x'], list(getattr(types.get('label'), 'vocab', None) or [])
+        if 'image' in types and (types['image'].lo, types['image'].hi) != (img.lo, img.hi): raise BadInput(f"'image' is declared in {types['image'].lo:g}…{types['image'].hi:g}, 'x' in {img.lo:g}…{img.hi:g}; give both the same lo and hi")
+        if shown['x'].min() > 126 and img.lo < 0: warnings.warn(f"no pixel of {len(shown['x'])} pictures is darker than the middle of {img.lo:g}…{img.hi:g}: were they meant to be in 0…1? Then give Image(lo=0, hi=1)", stacklevel=3)
         mean, std = measure(shown['x'], img.lo, img.hi)
         spec = DataSpec(tuple(shown['x'].shape[1:]), img.lo, img.hi, mean, std, len(classes), shown['image'].shape[1] if 'image' in shown else 0,
                         sum(getattr(f, 'n_aug', 0) for f in self.tfms))
         if bad: print(f"{len(bad)} items skipped, the first: {next(iter(bad.values()))}")
-        return DataLoaders(*make(spec), spec, classes, self.bs, source, types, tuple(self.tfms), bad or {})
+        return DataLoaders(*make(spec), spec, classes, self.bs, source, types, tuple(self.tfms), {} if bad is None else bad)
 
     def _check_bs(self, n):
         if not 1 <= self.bs <= n: raise BadInput(f"batch size {self.bs} with {n} training items; allowed: 1 to {n}")
@@ -691,21 +735,23 @@ class DataBlock:
 def _length(source): return len(next(iter(source.values()))) if isinstance(source, dict) else len(source)
 def _rows(column, idx): return column[idx.numpy()] if isinstance(column, np.ndarray) else column[idx] if isinstance(column, Tensor) else [column[i] for i in idx.tolist()]
 def _columns(items): return {k: [item[k] for item in items] for k in items[0]}
-def _free_memory(): return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+def _free_memory():   # bytes; where the system does not say, as much as is asked for
+    try: return next(int(l.split()[1]) * 1024 for l in Path('/proc/meminfo').read_text().splitlines() if l.startswith('MemAvailable'))
+    except (OSError, StopIteration): return math.inf
 
-# %% ../nbs/01_data.ipynb #782dd104
+# %% ../nbs/01_data.ipynb #a5e1bd27
 def picture_folder(
     folder: Path,          # searched with all folders in it
     size: int = 32,        # edge that pictures are scaled and cropped to
     bs: int = 64,          # items in a training batch, fewer if there are fewer
     verbose: bool = True,  # print what was found
 ) -> DataLoaders:
-    "Pictures in a folder, or in a folder per class; a tenth is held out, what cannot be read is skipped and reported"
+    "Pictures in a folder, or in a folder per class (the folder that a file is in, so leave out parts such as train/ and val/); a tenth is held out, what cannot be read is skipped and reported"
     paths = picture_files(folder)
     named = len({folder_name(p) for p in paths}) > 1
-    modes = Counter(m for m in map(_mode, paths[:50]) if m)
-    block = DataBlock({'x': Image(mode='RGB' if set(modes) - {'L', '1', 'I', 'I;16'} else 'L', size=size), **({'label': Category()} if named else {})},
-                      {'x': lambda path: path, 'label': folder_name}, bs=max(1, min(bs, len(paths) * 8 // 10)))
+    modes = Counter(m for m in map(_mode, paths[::max(1, len(paths) // 50)]) if m)
+    block = DataBlock({'x': Image(mode='RGB' if set(modes) - {'L', '1', 'LA'} else 'L', size=size), **({'label': Category()} if named else {})},
+                      {'label': folder_name}, bs=max(1, min(bs, len(paths) * 8 // 10)))
     dls = block.dataloaders(paths, str(folder), on_error='skip')
     if verbose: print(f'{folder}: {dls}')
     return dls
@@ -727,7 +773,7 @@ def fashion_mnist(
                       split=split_at(src.n_train), bs=bs)
     return block.dataloaders(src.columns, src.name, src.sha256)
 
-# %% ../nbs/01_data.ipynb #b8a25116
+# %% ../nbs/01_data.ipynb #b553553d
 def _describe(v):
     if isinstance(v, Tensor) and v.ndim > 1: return f'{tuple(v.shape)} {str(v.dtype)[6:]}, {v.min():.3g} to {v.max():.3g}'
     if isinstance(v, Tensor): return f'{v.tolist()} {str(v.dtype)[6:]}'
@@ -741,7 +787,7 @@ def summary(self: DataBlock,
     "Print what every step makes of one item"
     indexed = isinstance(source, dict) or hasattr(source, '__len__')
     if indexed: print(f"source: {_length(source)} items with random access; batches are the same in memory and streamed, and a run resumes exactly")
-    else: print("source: can only be iterated; its order depends on seed and number of processes alone, a run resumes by skipping")
+    else: print("source: can only be iterated; its order depends on the seed alone, a run resumes by skipping")
     row, types = None if indexed else next(x for k, x in enumerate(source) if k == i), dict(self.types)
     for name in self.types:
         step = 'get'

@@ -187,16 +187,20 @@ class Learner:
         "`n` pictures, by default of every class in turn, from the averaged weights; see `sample_from`"
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 
-# %% ../nbs/08_train.ipynb #5f925f4e
+# %% ../nbs/08_train.ipynb #ca41aae2
 def pick_labels(
     denoise: Denoiser,       # knows the classes
     n: int,                  # how many samples
-    label=None,              # names or numbers of classes, or float rows as in a batch, repeated in turn; None: all classes in turn
+    label=None,              # names or numbers of classes, lists of names, or float rows as in a batch, repeated in turn; None: all classes in turn
 ) -> Tensor:                 # int64 (n,), float (n, n_classes), or None for a model without classes
     "A class for each sample"
     names = denoise.classes
     if isinstance(label, Tensor) and label.is_floating_point():                 # several labels, or numbers, as in a batch
         return label[torch.arange(n) % len(label)]
+    if isinstance(label, (list, tuple)) and label and isinstance(label[0], (list, tuple)):   # several names for each sample
+        unknown = [c for row in label for c in row if c not in names]
+        if unknown: raise BadInput(f"class {unknown[0]!r} is not known; allowed: {', '.join(map(str, names))}")
+        return torch.tensor([[float(c in label[i % len(label)]) for c in names] for i in range(n)])
     if not names:
         if label is not None: raise BadInput(f"label {label!r} for a model without classes; leave it out")
         return None
