@@ -182,7 +182,7 @@ class Image(Type):
             return x.permute(0, 3, 1, 2).contiguous() if x.shape[-1] <= 4 < x.shape[1] else x
         return super().encode_all(items, bad, first)
 
-# %% ../nbs/01_data.ipynb #53a24085
+# %% ../nbs/01_data.ipynb #09d64a33
 class Category(Type):
     "A class: any hashable value becomes its position in `vocab`"
     def __init__(self,
@@ -190,8 +190,12 @@ class Category(Type):
     ): store_attr()
 
     def setup(self, items):
-        "A `Category` whose vocab is known"
-        return self if self.vocab else Category(sorted({v for v in _values(items) if v is not None and not isinstance(v, BadInput)}))
+        "The same type with a known vocab"
+        return self if self.vocab else type(self)(sorted(self.seen(items)))
+
+    def seen(self, items) -> set:
+        "The classes that occur"
+        return {v for v in _values(items) if v is not None and not isinstance(v, BadInput)}
 
     def encode(self, item) -> Tensor:
         "Position of `item` in the vocab, int64; where no class is a number, a number is a position already"
@@ -200,15 +204,11 @@ class Category(Type):
         if item not in self.vocab: raise BadInput(f"label {item!r} is not in the vocab; allowed: {', '.join(map(str, self.vocab))}")
         return torch.tensor(self.vocab.index(item))
 
-class Categories(Type):
+class Categories(Category):
     "Several classes at once: a collection of values becomes a float32 row of zeros and ones"
-    def __init__(self,
-        vocab: list = None, # the classes in order; None: the sorted values that occur
-    ): store_attr()
-
-    def setup(self, items):
-        "A `Categories` whose vocab is known"
-        return self if self.vocab else Categories(sorted({v for item in items if isinstance(item, (list, tuple, set)) for v in item}))
+    def seen(self, items) -> set:
+        "The classes that occur"
+        return {v for item in items if isinstance(item, (list, tuple, set)) for v in item}
 
     def encode(self, item) -> Tensor:
         "float32 (n_classes,)"
@@ -429,7 +429,7 @@ def batch_indices(
         out += _order(n, seed, epoch)[at:at + bs - len(out)].tolist()
     return torch.tensor(out[rank::world])
 
-# %% ../nbs/01_data.ipynb #afd31b4a
+# %% ../nbs/01_data.ipynb #5ef465ab
 class Resident:
     "One split, held in memory as it is stored; `split[i]` for any index is a batch as the model sees it"
     def __init__(self,
@@ -527,11 +527,11 @@ class OnePass:
 
     def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict:
         "This process' share of batch `step`; going back, or ahead by more than one, reads the stream again up to there"
-        if self.at is None or self.at[0] != (bs, seed, step):
+        if self.at != (bs, seed, step):
             self.stream = self.items(seed)
             for _ in range(bs * step): next(self.stream)
         items = [next(self.stream) for _ in range(bs)][rank::world]
-        self.at = (bs, seed, step + 1), None
+        self.at = bs, seed, step + 1
         return Resident({k: torch.stack([i[k] for i in items]).to(self.device or 'cpu') for k in items[0]}, self.spec)[:]
 
 # %% ../nbs/01_data.ipynb #2f7ee8bb
@@ -598,7 +598,7 @@ class DataLoaders:
         if 'image' not in b: return show_images(self.spec.to_uint8(b['x']), titles)
         return show_images(self.spec.to_uint8(torch.cat([b['x'], b['image']])), titles + ['condition'] * len(b['x']), n_cols=len(b['x']))
 
-# %% ../nbs/01_data.ipynb #4f12f398
+# %% ../nbs/01_data.ipynb #e27dc326
 @dataclass
 class DataBlock:
     "Four answers: types, getters, split and batches; the source comes last"
@@ -608,10 +608,13 @@ class DataBlock:
     bs: int = 64        # 4. items in a training batch
     tfms: tuple = ()    # 4. batch transforms, such as flip()
 
+    def row(self, source, i: int):
+        "Item `i` of a source with random access"
+        return {k: v[i] for k, v in source.items()} if isinstance(source, dict) else source[i]
+
     def item(self, source, i: int, name: str):
         "What the getter of `name` finds in item `i`"
-        row = {k: v[i] for k, v in source.items()} if isinstance(source, dict) else source[i]
-        return self.getter(row, name)
+        return self.getter(self.row(source, i), name)
 
     def getter(self, row, name: str):
         "What the getter of `name` finds in an item"
@@ -659,18 +662,15 @@ class DataBlock:
             raise BadInput(f"columns differ in length: {', '.join(f'{k} has {len(c)}' for k, c in raw.items())}, the first {n}; each item needs one of each")
         types = {k: t if k in pictures else t.setup(_rows(raw[k], train)) for k, t in self.types.items()}
         columns = {k: types[k].encode_all(c, bad) for k, c in raw.items()}
-        encode = lambda i: {k: self._one(source, i, k) for k in pictures}
+        encode = lambda i: self._encode(self.row(source, i), i, pictures)
         if stream and bad is not None:                                     # read everything once, keep nothing
-            shapes = None
+            like = {}
             for i in range(n):
-                try:
-                    found = {k: x.shape for k, x in encode(i).items()}
-                    shapes = shapes or found
-                    if found != shapes: raise BadInput(f"item {i} has shape {tuple(found['x'])}, others have {tuple(shapes['x'])}; give Image(size=..., mode=...)")
+                try: self._alike(encode(i), like, i)
                 except BadInput as e: bad[i] = str(e)
         parts = [torch.tensor([i for i in part.tolist() if i not in (bad or {})], dtype=torch.long) for part in (train, valid)]
         if bad: _checked(*parts, n)
-        self._check_bs(len(parts[0]))
+        if not 1 <= self.bs <= len(parts[0]): raise BadInput(f"batch size {self.bs} with {len(parts[0])} training items; allowed: 1 to {len(parts[0])}")
         if stream:
             kept = [{k: torch.stack([columns[k][i] for i in part.tolist()]) for k in types if k not in pictures} for part in parts]
             some = parts[0][torch.linspace(0, len(parts[0]) - 1, min(n_measure, len(parts[0]))).long()]
@@ -684,19 +684,20 @@ class DataBlock:
 
     def _bytes_each(self, source, n):     # of the first picture that can be read
         for i in range(min(n, 100)):
-            try: return self._one(source, i, 'x').numel()
+            try: return self._encode(self.row(source, i), i, ['x'])['x'].numel()
             except BadInput: pass
         return 0
 
-    def _one(self, source, i, name):      # one encoded entry; an error names the item
-        try: item = self.item(source, i, name)
-        except BadInput as e: raise BadInput(f"item {i}: {e}") from None
-        return self.types[name].encode_all([item], first=i)[0]
+    def _encode(self, row, i, names):     # some entries of an item; an error names it
+        def found(k):
+            try: return self.getter(row, k)
+            except BadInput as e: return e
+        return {k: self.types[k].encode_all([found(k)], first=i)[0] for k in names}
 
     def _one_pass(self, source, name, sha256, bad, n_valid):
         encoded = lambda: self._encoded(source, bad)
         for k, t in self.types.items():
-            if isinstance(t, (Category, Categories)) and not t.vocab: raise BadInput(f"a source that can only be iterated needs the classes beforehand: give {type(t).__name__}(vocab=[...]) for {k!r}")
+            if isinstance(t, Category) and not t.vocab: raise BadInput(f"a source that can only be iterated needs the classes beforehand: give {type(t).__name__}(vocab=[...]) for {k!r}")
             if isinstance(t, Numbers) and t.mean is None: raise BadInput(f"a source that can only be iterated needs mean and std beforehand: give Numbers(vocab, mean, std) for {k!r}")
         if iter(source) is source: raise BadInput("an iterator can be read only once, but training starts it again; give something that can be iterated repeatedly, such as a list, a data set or a class with __iter__")
         held = [x for x, _ in zip(encoded(), range(n_valid + 2000))]
@@ -707,17 +708,18 @@ class DataBlock:
         return self._loaders(lambda spec: [OnePass(rest, spec), Resident(stored, spec)], shown, self.types, dict(name=name, sha256=sha256, n_train=None, n_valid=n_valid), bad)
 
     def _encoded(self, source, bad):
-        shape = None
+        like = {}
         for i, row in enumerate(source):
-            try:
-                item = {k: t.encode(self.getter(row, k)) for k, t in self.types.items()}
-                shape = shape or item['x'].shape
-                if item['x'].shape != shape: raise BadInput(f"has shape {tuple(item['x'].shape)}, others have {tuple(shape)}; give Image(size=..., mode=...)")
-            except (BadInput, TypeError, ValueError, OSError) as e:
-                if bad is None: raise BadInput(f"item {i} of the stream: {e}; or on_error='skip'") from None
+            try: item = self._encode(row, i, self.types); self._alike(item, like, i)
+            except BadInput as e:
+                if bad is None: raise
                 bad[i] = str(e)
-                continue
-            yield item
+            else: yield item
+
+    def _alike(self, item, like, i):      # raise unless shapes are those of the first item, which `like` remembers
+        shapes = {k: tuple(x.shape) for k, x in item.items()}
+        if shapes != (like or shapes): raise BadInput(f"item {i} has shape {shapes['x']}, others have {like['x']}; give Image(size=..., mode=...), or on_error='skip'")
+        like.update(shapes)
 
     def _loaders(self, make, shown, types, source, bad):
         img, classes = types['x'], list(getattr(types.get('label'), 'vocab', None) or [])
@@ -728,9 +730,6 @@ class DataBlock:
                         sum(getattr(f, 'n_aug', 0) for f in self.tfms))
         if bad: print(f"{len(bad)} items skipped, the first: {next(iter(bad.values()))}")
         return DataLoaders(*make(spec), spec, classes, self.bs, source, types, tuple(self.tfms), {} if bad is None else bad)
-
-    def _check_bs(self, n):
-        if not 1 <= self.bs <= n: raise BadInput(f"batch size {self.bs} with {n} training items; allowed: 1 to {n}")
 
 def _length(source): return len(next(iter(source.values()))) if isinstance(source, dict) else len(source)
 def _rows(column, idx): return column[idx.numpy()] if isinstance(column, np.ndarray) else column[idx] if isinstance(column, Tensor) else [column[i] for i in idx.tolist()]
@@ -810,14 +809,14 @@ def summary(self: DataBlock,
     for f in self.tfms: b = f(b, 0, 0)
     for k, v in b.items(): print(f"batch[{k!r}]: {_describe(v) if v.ndim > 1 else f'{tuple(v.shape)} {str(v.dtype)[6:]}'}")
 
-# %% ../nbs/01_data.ipynb #fbd7e3c1
+# %% ../nbs/01_data.ipynb #11fe7bb5
 @patch
 def doctor(self: DataBlock,
     source,              # as for `dataloaders`, with random access
 ) -> dict:               # findings: unreadable, sizes, modes, duplicates, leaks, constant, used, classes, mean, std
     "Read everything once; print what was found and what to do about it"
     n, img = _length(source), self.types['x']
-    bad, sizes, seen, where = {}, Counter(), {}, {}
+    bad, sizes, seen = {}, Counter(), {}
     counts, constant, duplicates = torch.zeros(256, dtype=torch.long), [], []
     pictures = {}
     for i in range(n):
@@ -832,19 +831,19 @@ def doctor(self: DataBlock,
         seen.setdefault(pictures[i], i)
         counts += torch.bincount(x.flatten(), minlength=256)
         if x.min() == x.max(): constant.append(i)
-    train, valid = self.split(n)
+    train, valid = _checked(*self.split(n), n)
     held = {pictures[i] for i in valid.tolist() if i in pictures}
     leaks = [i for i in train.tolist() if pictures.get(i) in held]
     value = torch.arange(256).double() * (img.hi - img.lo) / 255 + img.lo
     share = counts.double() / counts.sum().clamp(min=1)
     mean = (share * value).sum().item(); std = (share * (value - mean)**2).sum().sqrt().item()
     used = counts.nonzero().flatten()[[0, -1]].tolist() if counts.sum() else [0, 0]
-    labels = Counter(map(str, (v for l in _values(self.column(source, 'label')) for v in (l if isinstance(l, (list, tuple, set)) else [l])))) if 'label' in self.types and not isinstance(self.types['label'], Numbers) else Counter()
+    labels = Counter(map(str, (v for l in _values(self.column(source, 'label')) if not isinstance(l, BadInput) for v in (l if isinstance(l, (list, tuple, set)) else [l])))) if 'label' in self.types and not isinstance(self.types['label'], Numbers) else Counter()
     say = lambda what, found, advice='': print(f"{what:12} {found}" + (f"\n{'':12} -> {advice}" if advice else ''))
     say('pictures', f"{n - len(bad)} of {n} can be used", "repair or remove them, or on_error='skip'; the first: " + next(iter(bad.values())) if bad else '')
     say('as they are', ', '.join(f'{c} x {k}' for k, c in sizes.most_common(4)), "give Image(size=..., mode=...) so that all become alike" if len(sizes) > 1 and (img.size is None or img.mode is None) else '')
     say('bytes used', f"{used[0]} to {used[1]} of 0 to 255", "pictures use a small part of the range: were they scaled already?" if used[1] - used[0] < 64 else '')
-    say('mean, std', f"{mean:.3f}, {std:.3f} in {img.lo:g}…{img.hi:g}; both are taken out in front of the network", '')
+    say('mean, std', f"{mean:.3f}, {std:.3f} in {img.lo:g}…{img.hi:g} over everything; what is taken out in front of the network is measured by channel, on the training pictures", '')
     say('duplicates', f"{len(duplicates)}, {len(leaks)} of them both in training and held out", "held-out scores will look too good: remove duplicates, or split by where they came from" if leaks else '')
     if constant: say('constant', f"{len(constant)} pictures of one colour, the first is item {constant[0]}", "remove them unless they are meant")
     if labels:
