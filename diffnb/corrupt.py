@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .core import BadInput, Images, per_item, randn_items, rng
 from .data import DataLoaders, DataSpec, Image
 
-# %% ../nbs/03_corrupt.ipynb #e7d7670c
+# %% ../nbs/03_corrupt.ipynb #4466e492
 @dataclass(frozen=True)
 class Corruption:
     "A way to spoil pictures, from level 0, the picture to the bit, to level 1"
@@ -47,7 +47,8 @@ class Corruption:
 corruptions = {}
 def register(name: str, strongest: str): # decorator of an `apply` function
     "Put a corruption into the registry `corruptions`"
-    return lambda f: corruptions.setdefault(name, Corruption(name, f, strongest)) and f
+    def keep(f): corruptions[name] = Corruption(name, f, strongest); return f
+    return keep
 
 # %% ../nbs/03_corrupt.ipynb #9d86d5cc
 @register('noise', 'noise of 200 standard deviations')
@@ -134,7 +135,7 @@ def _scrawl(x, level, eps, spec):
         return picture
     return _by_pillow(x, spec, change)
 
-# %% ../nbs/03_corrupt.ipynb #a4872bee
+# %% ../nbs/03_corrupt.ipynb #73874825
 class Corrupted(Image):
     "A spoiled picture as uint8 (C, H, W); its noise has an address made of its bytes, so it is spoiled in the same way wherever it stands"
     def __init__(self,
@@ -146,20 +147,13 @@ class Corrupted(Image):
         super().__init__(**image)
         self.corruption, self.level, self.seed = corruption, (level, level) if isinstance(level, (int, float)) else tuple(level), seed
 
-    def spoil(self,
-        x: Tensor,                # uint8 (N, C, H, W)
-        items: list,              # their numbers, or anything else that tells them apart
-    ) -> Tensor:                  # uint8 like x
-        "Spoil pictures that are encoded already; mean and standard deviation count as half and a quarter of the range"
-        spec = DataSpec(tuple(x.shape[1:]), self.lo, self.hi, ((self.lo + self.hi) / 2,) * x.shape[1], (self.hi - self.lo) / 4, 0)
-        eps = torch.cat([randn_items(spec.shape, [0], self.seed, 'corrupted', i) for i in items])
-        u = torch.special.ndtr(eps[:, -1, -1, -1])
-        return spec.to_uint8(self.corruption(spec.from_uint8(x), self.level[0] + (self.level[1] - self.level[0]) * u, eps, spec))
-
     def encode(self, item) -> Tensor:
-        "One picture, told apart by its bytes"
-        x = super().encode(item)
-        return self.spoil(x[None], [x.numpy().tobytes()])[0]
+        "One picture; mean and standard deviation of the data count as half and a quarter of the range"
+        x, (lo, hi) = super().encode(item), self.level
+        spec = DataSpec(tuple(x.shape), self.lo, self.hi, ((self.lo + self.hi) / 2,) * len(x), (self.hi - self.lo) / 4, 0)
+        eps = randn_items(spec.shape, [0], self.seed, 'corrupted', x.numpy().tobytes())
+        level = lo + (hi - lo) * torch.special.ndtr(eps[:, -1, -1, -1])
+        return spec.to_uint8(self.corruption(spec.from_uint8(x[None]), level, eps, spec))[0]
 
     def encode_all(self, items, bad: dict = None, first: int = 0) -> list:
         "As in Type, one by one"

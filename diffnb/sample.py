@@ -88,14 +88,14 @@ def heun(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=out, denoised=D, n_evals=state.n_evals + n)
     return step
 
-# %% ../nbs/05_sample.ipynb #41f3d7e6
+# %% ../nbs/05_sample.ipynb #2e3c0391
 def adams(
     offsets: list,       # where the guesses were made: 0 is now, 1 the end of the step, negative is earlier; all different
     length: float,       # of the move, ln(sigma / level that is moved to); inf is allowed
 ) -> list:               # a weight for each guess; they sum to 1
     "The mix of guesses whose move is that of the polynomial through them"
     if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]  # half way, as published; exact for short steps
-    if length < 1: mean = [sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20)) for k in range(len(offsets))]
+    if abs(length) < 1: mean = [sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20)) for k in range(len(offsets))]
     else:                                                                # integrals of u^k e^(length (u-1)) over 0…1, up to a factor
         mean = [-math.expm1(-length)]
         for k in range(1, len(offsets)): mean.append(1 - k / length * mean[-1])
