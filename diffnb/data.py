@@ -319,7 +319,7 @@ class Source:
 
 def _source(xt, yt, xv, yv, name): return Source(dict(image=np.concatenate([xt, xv]), label=np.concatenate([yt, yv])), len(xt), name)
 
-# %% ../nbs/01_data.ipynb #76c77bfa
+# %% ../nbs/01_data.ipynb #e851b85d
 def embedded() -> Source:
     "The 10,000 + 2,000 pictures inside the package"
     a = np.load(io.BytesIO(lzma.open(assets/'fashion_mnist_12000.npz.xz').read()))
@@ -329,11 +329,11 @@ def idx_folder(path: Path) -> Source:
     "The four IDX files of Fashion-MNIST in one folder, under their original names, gzipped or not"
     path = Path(path)
     if not path.is_dir():
-        raise BadInput(f"no data folder at {path}; --data takes auto, embedded, or a folder with the four files of Fashion-MNIST")
+        raise BadInput(f"no data folder at {path}; --data takes auto, embedded, hub, or a folder: of pictures, or with the four files of Fashion-MNIST")
     def find(stem):
         for p in (path/f'{stem}.gz', path/stem):
             if p.is_file(): return read_idx(p)
-        raise BadInput(f"{path} has no {stem}.gz; a data folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the two "
+        raise BadInput(f"{path} has no {stem}.gz; a data folder holds pictures, or train-images-idx3-ubyte, train-labels-idx1-ubyte and the two "
                        "t10k- files, each with or without .gz")
     parts = [find(f'{part}-{kind}-ubyte') for part in ('train', 't10k') for kind in ('images-idx3', 'labels-idx1')]
     for part, x, y in (('train', *parts[:2]), ('t10k', *parts[2:])):

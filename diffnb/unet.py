@@ -101,7 +101,7 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #4ac9bc05
+# %% ../nbs/06_unet.ipynb #a20389f4
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
@@ -170,7 +170,7 @@ class UNet(nn.Module):
         unit = self.fold * 2**len(self.halve)
         if x.shape[-2] % unit or x.shape[-1] % unit:
             raise BadInput(f"pictures of {x.shape[-2]}x{x.shape[-1]}: height and width must be multiples of {unit} for this "
-                           "network; resize or pad them, or use fewer channels=")
+                           "network; resize them with Image(size=...) or --size, or use fewer channels=")
 
 # %% ../nbs/06_unet.ipynb #8711dded
 def init_weights(
