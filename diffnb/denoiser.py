@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['rows', 'recipes', 'gaussian_denoiser', 'mixture_denoiser', 'ideal_denoiser', 'Row', 'convert', 'Recipe', 'Denoiser',
-           'add_noise', 'denoising_loss']
+           'add_noise', 'denoising_loss', 'loss_by_level', 'linear_loss']
 
-# %% ../nbs/04_denoiser.ipynb #03d045ab
+# %% ../nbs/04_denoiser.ipynb #12f55235
 from dataclasses import dataclass, replace
 from typing import Callable
 import warnings
 import torch
 from torch import Tensor, nn
-from .core import BadInput, Images, Labels, Sigmas, autocast, per_item
+from .core import BadInput, Images, Labels, Sigmas, autocast, per_item, randn_items
 from .data import DataSpec
 from .schedule import between, coordinates, eps_weight, even, flow_weight, karras, linear_beta, lognormal, shifted, uniform_time, v_weight
 
@@ -183,3 +183,30 @@ def denoising_loss(
     "Weighted squared error of the denoised picture, mean over pixels and channels"
     err = denoise(spoil(x0, sigma, eps), sigma, **cond) - x0
     return weight(sigma) * err.square().mean((1, 2, 3))
+
+# %% ../nbs/04_denoiser.ipynb #cf151a07
+@torch.no_grad()
+def loss_by_level(
+    denoise: Callable,       # denoise(x, sigma, **cond) -> x0
+    batch: dict,             # clean pictures 'x' and their conditions
+    sigmas: Sigmas,          # levels, each used for all pictures
+    seed: int = 0,           # of the noise, one for each picture and the same at all levels
+    bs: int = 128,           # pictures at once
+) -> Tensor:                 # (levels, pictures) squared error of the denoised picture, mean over pixels
+    "Unweighted error at each noise level"
+    cond = dict(batch); x0 = cond.pop('x')
+    eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'level noise').to(x0)
+    def at(sigma):
+        parts = torch.arange(len(x0)).split(bs)
+        guess = torch.cat([denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()}) for i in parts])
+        return (guess - x0).square().mean((1, 2, 3))
+    return torch.stack([at(s) for s in sigmas])
+
+def linear_loss(
+    x: Images,               # pictures that define the covariance
+    sigmas: Sigmas,          # levels
+) -> Tensor:                 # (levels,)
+    "Expected error of the best linear denoiser, in closed form"
+    lam = torch.linalg.eigvalsh(x.flatten(1).double().T.cov()).clamp(min=0)
+    s2 = sigmas.double()[:, None]**2
+    return (lam * s2 / (lam + s2)).mean(1)

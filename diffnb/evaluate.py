@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['hashes', 'FeatureNet', 'Features', 'load_features', 'save_features', 'gaussian_summary', 'check_pictures',
            'read_features', 'symmetric_root', 'frechet', 'Score', 'student95', 'groups_of', 'jackknife', 'fd_score',
-           'fd_extrapolated', 'kernel', 'kid_score', 'density_coverage', 'score_pictures', 'share', 'table',
-           'loss_by_level', 'linear_loss', 'novelty', 'Verdict', 'judge', 'compare', 'compare_runs', 'read_pictures',
-           'report']
+           'fd_extrapolated', 'kernel', 'kid_score', 'density_coverage', 'score_pictures', 'share', 'table', 'novelty',
+           'Verdict', 'judge', 'compare', 'compare_runs', 'read_pictures', 'report']
 
-# %% ../nbs/09_evaluate.ipynb #4a7ebc2d
+# %% ../nbs/09_evaluate.ipynb #78c32f77
 import hashlib, math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from fastcore.basics import patch
-from .core import BadInput, Images, Labels, Sigmas, image_grid, randn_items, rng
+from .core import BadInput, Images, Labels, Sigmas, image_grid, randn_items, rng, write_atomic
 from .data import DataSpec, Image, assets
-from .train import Learner, write_atomic
+from .denoiser import linear_loss, loss_by_level
+from .train import Learner
 
 # %% ../nbs/09_evaluate.ipynb #7c3cbbce
 class FeatureNet(nn.Module):
@@ -328,33 +328,6 @@ def evaluate(self: Learner,
     x = spec.to_uint8(self.sample(n, seed=seed, **kw))
     ref = self.dls.train[:n]['x'].cpu()
     return dict(samples=score_pictures(x, spec, ref, label), floor=score_pictures(valid['x'].cpu(), spec, ref, valid['label'].cpu() if label is not None else None))
-
-# %% ../nbs/09_evaluate.ipynb #fca16634
-@torch.no_grad()
-def loss_by_level(
-    denoise: Callable,       # denoise(x, sigma, **cond) -> x0
-    batch: dict,             # clean pictures 'x' and their conditions
-    sigmas: Sigmas,          # levels, each used for all pictures
-    seed: int = 0,           # of the noise, one for each picture and the same at all levels
-    bs: int = 128,           # pictures at once
-) -> Tensor:                 # (levels, pictures) squared error of the denoised picture, mean over pixels
-    "Unweighted error at each noise level"
-    cond = dict(batch); x0 = cond.pop('x')
-    eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'level noise').to(x0)
-    def at(sigma):
-        parts = torch.arange(len(x0)).split(bs)
-        guess = torch.cat([denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()}) for i in parts])
-        return (guess - x0).square().mean((1, 2, 3))
-    return torch.stack([at(s) for s in sigmas])
-
-def linear_loss(
-    x: Images,               # pictures that define the covariance
-    sigmas: Sigmas,          # levels
-) -> Tensor:                 # (levels,)
-    "Expected error of the best linear denoiser, in closed form"
-    lam = torch.linalg.eigvalsh(x.flatten(1).double().T.cov()).clamp(min=0)
-    s2 = sigmas.double()[:, None]**2
-    return (lam * s2 / (lam + s2)).mean(1)
 
 # %% ../nbs/09_evaluate.ipynb #30ae3df0
 def novelty(
