@@ -51,7 +51,7 @@ def card(self: Learner) -> dict:
                 versions=dict(diffnb=diffnb.__version__, torch=torch.__version__, python=platform.python_version()),
                 date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
-# %% ../nbs/80_run.ipynb #3322664b
+# %% ../nbs/80_run.ipynb #993fc1e7
 def save_state(
     learn: Learner,          # between two steps
     run: Path,               # folder of the run
@@ -64,16 +64,15 @@ def save_state(
     tensors = {**{f'weights/{k}': v for k, v in learn.model.net.state_dict().items()},
                **{f'average/{k}': v for k, v in learn.denoise.net.state_dict().items()},
                **{f'optimizer/{names[id(p)]}/{k}': torch.as_tensor(v) for p, s in learn.opt.state.items() for k, v in s.items()}}
-    meta = dict(format=1, at=asdict(learn.at), calls=learn.calls, averaged=learn.ema.i, held_out=learn.held_out.seen,
-                card={k: v for k, v in learn.card().items() if k != 'date'})     # the same state, the same file
+    meta = dict(format=1, at=asdict(learn.at), calls=learn.calls, averaged=learn.ema.i, held_out=learn.held_out.seen, card=learn.card())
     blob = save({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, {'diffnb': json.dumps(meta)})
     folder = Path(run)/'state'
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob('*.part'): left.unlink()      # by a process that died while it wrote
     file = folder/f'{learn.at.i:09d}-{hashlib.sha256(blob).hexdigest()[:16]}.safetensors'
     write_atomic(file, lambda tmp: tmp.write_bytes(blob))
-    others = [f for f in state_files(run) if f != file]
-    for old in others[keep - 1:]: old.unlink()
+    same = [f for f in state_files(run) if f != file and f.name[:9] == file.name[:9]]     # that step again
+    for old in same + [f for f in state_files(run) if f not in same][keep:]: old.unlink()
     return file
 
 def state_files(

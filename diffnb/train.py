@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', 'warm_hold_cosine', 'one_cycle', 'cool_down',
            'EMA', 'train_batch', 'gradient', 'Processes', 'join_processes', 'train_steps', 'adamw', 'Learner',
-           'function_name', 'logged_calls', 'pick_labels', 'sample_from', 'RateRange', 'lr_find']
+           'function_name', 'logged_calls', 'pick_labels', 'sample_from', 'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #903c4db8
-import copy, json, math, os, time
+# %% ../nbs/08_train.ipynb #b97aa810
+import atexit, copy, json, math, os, time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Callable
 import torch
 from torch import Tensor, nn
 from .core import BadInput, Images, pick_device, pick_precision, randn_items, rng
-from .data import DataLoaders, OnePass
+from .data import DataLoaders
 from .schedule import stratified
 from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes
 from .sample import sample
@@ -133,7 +133,7 @@ def gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #c8cf5381
+# %% ../nbs/08_train.ipynb #090509f5
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -146,7 +146,7 @@ class Processes:
         "Mean over the processes"
         if self.world == 1: return v
         from accelerate.utils import reduce
-        return reduce(v.clone(), 'mean')
+        return reduce(v, 'mean')
 
     def first(self, v: float) -> float:
         "What the first process has"
@@ -161,6 +161,8 @@ def join_processes(
     if int(os.environ.get('WORLD_SIZE', 1)) == 1: return Processes(device=pick_device(device))
     from accelerate import Accelerator
     a = Accelerator(cpu=device == 'cpu')
+    leave = a.state.destroy_process_group        # or the threads that listen to the others abort the process at its end
+    atexit.unregister(leave); atexit.register(leave)
     return Processes(a.process_index, a.num_processes, a.device, a.prepare_model)
 
 def train_steps(
@@ -207,7 +209,7 @@ def _not_finite(at, bad): # the report
             + ("It was so from the start: look at the data (dls.show_batch(), block.doctor()), and try precision='fp32'" if early else
                "Try Learner(lr=) ten times lower, or precision='fp32'"))
 
-# %% ../nbs/08_train.ipynb #af2eeef4
+# %% ../nbs/08_train.ipynb #1ce3ee06
 def adamw(params) -> torch.optim.Optimizer: # the optimiser, unless another is asked for
     "AdamW with a short memory of squared gradients"
     return torch.optim.AdamW(params, betas=(.9, .99), weight_decay=.01, fused=True)
@@ -236,7 +238,7 @@ class Learner:
         self.dls, self.recipe, self.scaled = dls.to(self.device), recipe, recipe.scaled(dls.spec.std)
         self.lr, self.make_opt, self.label_drop, self.clip, self.accumulate = lr, opt, label_drop, clip, accumulate
         self.spoil, self.seed, self.compile = spoil, seed, compile
-        self._check_batch(math.inf if isinstance(dls.train, OnePass) else len(dls.train))
+        self._check_shares()
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
         self.forward = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
@@ -246,9 +248,8 @@ class Learner:
         self.held_out, self.at, self.calls = HeldOut(), Step(), []
         self.resumed, self.between = False, True      # between: no step is half made
 
-    def _check_batch(self, n):
+    def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
-        if bs > n: raise BadInput(f"bs (={bs}) is more than the {n} training pictures; allowed: 1 to {n}")
         if bs % world: raise BadInput(f"bs (={bs}) cannot be shared by {world} processes; allowed: multiples of {world}")
         if not 1 <= self.accumulate <= bs // world:
             raise BadInput(f"accumulate (={self.accumulate}) must be 1 to {bs // world}, the pictures that a process has of a batch")
@@ -420,3 +421,28 @@ def lr_find(
     if len(losses) < 3: raise BadInput(f"the loss breaks at once, at rate {low:g}; give a lower low=, or look at the data with dls.show_batch()")
     smooth = [sorted(near)[len(near) // 2] for near in (losses[max(0, k - 2):k + 3] for k in range(len(losses)))]   # running median
     return RateRange(rates, losses, rates[smooth.index(min(smooth))] / 4)
+
+# %% ../nbs/08_train.ipynb #7ff63358
+def check_fast(
+    learn: Learner,          # as it will be trained; left as it is
+    pairs: int = 10,         # how often both are timed
+    block: int = 4,          # steps at a time
+) -> dict:                   # 'speed-up' (median, low, high), 'denoised', 'gradient'
+    "Speed of a learner's gradients against eager float32, and the largest difference in denoised pictures and relative one in gradients"
+    plain, fast = copy.deepcopy(learn.model), copy.deepcopy(learn.model)
+    plain.precision = 'fp32'
+    run = {'plain': plain, 'fast': torch.compile(fast) if learn.compile else fast}
+    x0, sigma, eps, cond = train_batch(learn.dls.batch(learn.at.i, learn.seed), learn.scaled, learn.seed, learn.at.i, learn.label_drop)
+    def work(model, n=1):
+        began = time.perf_counter()
+        for _ in range(n):
+            model.zero_grad()
+            gradient(model, x0, sigma, eps, cond, learn.scaled.weight, learn.spoil, learn.accumulate).item()
+        return (time.perf_counter() - began) / n
+    for m in run.values(): work(m)                                     # compiles, if it does
+    flat = {k: torch.cat([p.grad.flatten() for p in m.parameters() if p.grad is not None]) for k, m in run.items()}
+    with torch.no_grad(): guess = {k: m(learn.spoil(x0, sigma, eps), sigma, **cond) for k, m in run.items()}
+    ratios = sorted(work(run['plain'], block) / work(run['fast'], block) for _ in range(pairs))
+    edge = max(0, round(pairs / 2 - .98 * pairs**.5))                  # 95 % interval of a median, from the ranks
+    return {'speed-up': (ratios[pairs // 2], ratios[edge], ratios[-1 - edge]), 'denoised': (guess['plain'] - guess['fast']).abs().max().item(),
+            'gradient': ((flat['plain'] - flat['fast']).norm() / flat['plain'].norm()).item()}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .core import BadInput, Images, Labels, rng
 from .data import DataSpec
 
-# %% ../nbs/06_unet.ipynb #46d5478e
+# %% ../nbs/06_unet.ipynb #dcc4d500
 def waves(
     t: Tensor,               # (B,), of size about 1, such as ln(sigma)/4
     n: int = 64,             # length of the code
@@ -22,7 +22,7 @@ def waves(
 ) -> Tensor:                 # (B, n)
     "Sines and cosines of `t` at geometrically spaced frequencies"
     freq = torch.logspace(-1, math.log10(fastest), n // 2, device=t.device)
-    angle = t[:, None].float() * freq                       # (B, n/2)
+    angle = t[:, None].to(torch.promote_types(t.dtype, freq.dtype)) * freq   # (B, n/2), at least float32
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 # %% ../nbs/06_unet.ipynb #b8eb5056
