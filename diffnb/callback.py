@@ -175,7 +175,7 @@ class Best(Callback):
         if self.weights is None: raise BadInput("there is no best yet: the held-out loss was never measured, or never finite; train first")
         learn.denoise.load_state_dict(self.weights)
 
-# %% ../nbs/07_callback.ipynb #e3e34146
+# %% ../nbs/07_callback.ipynb #50fc94ca
 def show_again(
     fig,                       # a matplotlib figure
     handle=None,               # what the last call returned
@@ -197,7 +197,7 @@ class Live(Callback):
 
     def start(self, learn):
         "Nothing seen yet"
-        self.rows, self.mean, self.running, self.drawn, self.learn, self.handle = [], [], Running(), getattr(learn, 'at', Step()).seconds, learn, None
+        self.rows, self.mean, self.running, self.drawn, self.learn, self.handle = [], [], Running(.95), getattr(learn, 'at', Step()).seconds, learn, None
 
     def step(self, learn, at):
         "Take note; draw when it is time"
@@ -220,6 +220,7 @@ class Live(Callback):
         fig.tight_layout()
         return fig
 
+# %% ../nbs/07_callback.ipynb #c6ed7922
 class SampleGrid(Callback):
     "Samples from the same noise, by the averaged weights, at the start, every few seconds and at the end"
     def __init__(self,
@@ -244,16 +245,14 @@ class SampleGrid(Callback):
         if self.show: self.show(image_grid(self.grids[-1][1], n_cols=self.n))
 
     def strip(self):
-        "All grids, one row each, with their times: a matplotlib figure"
-        from matplotlib.figure import Figure
+        "All grids, one row each, with their times on the left: a Pillow image"
+        from PIL import Image, ImageDraw
         from diffnb.core import image_grid
-        sheet = image_grid(torch.cat([g for _, g in self.grids]), n_cols=self.n, scale=1)
-        fig = Figure(figsize=(7, .6 + 5.8 * sheet.height / sheet.width), dpi=72); ax = fig.subplots()
-        ax.imshow(sheet, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
-        rows = len(self.grids)
-        ax.set(xticks=[], yticks=[(r + .5) * sheet.height / rows for r in range(rows)], yticklabels=[f'{s:.0f} s' for s, _ in self.grids])
-        fig.tight_layout()
-        return fig
+        sheet = image_grid(torch.cat([g for _, g in self.grids]), n_cols=self.n)
+        strip, row = Image.new('RGB', (sheet.width + 36, sheet.height), 'white'), sheet.height / len(self.grids)
+        strip.paste(sheet, (36, 0))
+        for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
+        return strip.quantize(24)
 
 # %% ../nbs/07_callback.ipynb #85198d8f
 class LayerStats(Callback):
@@ -304,7 +303,7 @@ class LayerStats(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #22dc8514
+# %% ../nbs/07_callback.ipynb #992d811a
 class Levels(Callback):
     "Error by noise level of the averaged weights on training and held-out pictures, at even shares of each budget"
     def __init__(self,
@@ -312,7 +311,7 @@ class Levels(Callback):
         n: int = 128,            # pictures of each split
         low: float = .02,        # lowest level, in units of the data's standard deviation
         high: float = 30.,       # highest
-    ): self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, training errors, held-out errors)
+    ): self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, errors: training, held out, held out without labels)
 
     def start(self, learn):
         "Levels, pictures, and the linear denoiser that has to be beaten"
@@ -325,23 +324,25 @@ class Levels(Callback):
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
-        self.seen.append((at.seconds, *(self.measure(learn, split) for split in (learn.dls.train, learn.dls.valid))))
+        self.seen.append((at.seconds, self.measure(learn, learn.dls.train), self.measure(learn, learn.dls.valid), self.measure(learn, learn.dls.valid, False)))
 
     @torch.no_grad()
-    def measure(self, learn, split):
-        "Errors on the first pictures of a split, a number for each level"
-        n = min(self.n, len(split))
-        return loss_by_level(learn.denoise, dict(split[:n]), self.sigmas.to(learn.device)).mean(1).cpu()
+    def measure(self, learn, split, told: bool = True):
+        "Errors on the first pictures of a split, a number for each level, with or without being told the labels"
+        batch = dict(split[:min(self.n, len(split))])
+        if not told: batch.pop('label', None)
+        return loss_by_level(learn.denoise, batch, self.sigmas.to(learn.device)).mean(1).cpu()
 
     def figure(self):
-        "Errors divided by the linear denoiser's: below 1 is learning, the gap between full and dashed is memory"
+        "Errors divided by the linear denoiser's: below 1 is learning, full above dashed is memory, dotted above full is use of the labels"
         from matplotlib.figure import Figure
         fig = Figure(figsize=(5, 2.6), dpi=72); ax = fig.subplots()
         ax.axhline(1, color='k', lw=.8, ls=':'); ax.text(self.sigmas[0], 1.04, 'best linear denoiser', fontsize=7)
-        for k, (seconds, train, held) in enumerate(self.seen):
-            shade = dict(color='tab:blue', alpha=(k + 1) / len(self.seen))
+        for k, (seconds, train, held, untold) in enumerate(self.seen):
+            shade, last = dict(color='tab:blue', alpha=(k + 1) / len(self.seen)), k == len(self.seen) - 1
             ax.plot(self.sigmas, held / self.linear, label=f'{seconds:.0f} s, held out', **shade)
-            ax.plot(self.sigmas, train / self.linear, '--', label='training pictures' if k == len(self.seen) - 1 else None, **shade)
+            if last: ax.plot(self.sigmas, train / self.linear, '--', color='tab:orange', label='training pictures')
+            if last: ax.plot(self.sigmas, untold / self.linear, ':', color='tab:blue', label='held out, label hidden')
         ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log'); ax.legend(fontsize=7); fig.tight_layout()
         return fig
 

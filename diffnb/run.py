@@ -101,7 +101,23 @@ def read_state(
     if (run/'card.json').exists(): raise BadInput(f"{run} holds a model but no state to go on from; train again, or give a run whose folder state holds one")
     return None
 
-# %% ../nbs/80_run.ipynb #89f4bfe4
+# %% ../nbs/80_run.ipynb #32662189
+def compare_cards(mine: dict, theirs: dict) -> list: # (name, mine, theirs)
+    "What decides the bits of a training and differs between two cards"
+    keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'label_drop', 'clip', 'spoil', 'tfms', 'precision')
+    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'classes', 'spec', 'data')}, **{k: c['training'][k] for k in keys}}
+    mine, theirs = pick(mine), pick(theirs)
+    return [(k, mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]]
+
+def short(v) -> str: # on a card
+    "As much of a value as fits into a message"
+    text = json.dumps(v)
+    return text if len(text) < 90 else text[:87] + '…'
+
+def shape(tensors: dict, k: str):
+    "Shape of a tensor, None if there is none of that name"
+    return tuple(tensors[k].shape) if k in tensors else None
+
 @patch
 def resume(self: Learner,
     run: Path,               # folder of a run, made with a Learner like this one
@@ -129,22 +145,7 @@ def resume(self: Learner,
     self.held_out.seen = [tuple(s) for s in meta['held_out']]
     return self
 
-def compare_cards(mine: dict, theirs: dict) -> list: # (name, mine, theirs)
-    "What decides the bits of a training and differs between two cards"
-    keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'label_drop', 'clip', 'spoil', 'tfms', 'precision')
-    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'classes', 'spec', 'data')}, **{k: c['training'][k] for k in keys}}
-    mine, theirs = pick(mine), pick(theirs)
-    return [(k, mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]]
-
-def short(v) -> str: # on a card
-    "As much of a value as fits into a message"
-    text = json.dumps(v)
-    return text if len(text) < 90 else text[:87] + '…'
-
-def shape(tensors: dict, k: str):
-    "Shape of a tensor, None if there is none of that name"
-    return tuple(tensors[k].shape) if k in tensors else None
-
+# %% ../nbs/80_run.ipynb #2cdd1599
 class Checkpoint(Callback):
     "Keep a run in its folder: log every step, save the state now and then and at the end"
     def __init__(self,

@@ -133,7 +133,7 @@ def gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #090509f5
+# %% ../nbs/08_train.ipynb #c88561b5
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -163,7 +163,7 @@ def join_processes(
     a = Accelerator(cpu=device == 'cpu')
     leave = a.state.destroy_process_group        # or the threads that listen to the others abort the process at its end
     atexit.unregister(leave); atexit.register(leave)
-    return Processes(a.process_index, a.num_processes, a.device, a.prepare_model)
+    return Processes(a.process_index, a.num_processes, torch.device('cpu') if a.device.type == 'cpu' else a.device, a.prepare_model)
 
 def train_steps(
     denoise: nn.Module,          # denoise(x, sigma, **cond) -> x0, with parameters
