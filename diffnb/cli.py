@@ -40,7 +40,7 @@ def run_command(
         if isinstance(e, (FloatingPointError, OSError)): fail(e, 1)
         raise
 
-# %% ../nbs/90_cli.ipynb #f6317368
+# %% ../nbs/90_cli.ipynb #c94ea549
 def check_folder(
     path: Path,          # wanted folder
     force: bool,         # replace earlier results in it
@@ -53,6 +53,10 @@ def check_folder(
     if not force: raise BadInput(f"{path} exists; allowed: a new name, or --force to replace the results in it")
     if any(path.iterdir()) and not came_of(path, keep):
         raise BadInput(f"{path} holds files but no {keep[0]}, so --force would replace what is not ours; allowed: a new name")
+    if (path/'state'/'lock').exists():
+        from filelock import FileLock, Timeout
+        try: FileLock(path/'state'/'lock').acquire(timeout=0).lock.release()
+        except Timeout: raise BadInput(f"{path} is being written to by another training; allowed: a new name") from None
     if path.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise BadInput(f"{path} is where you are; allowed with --force: a folder inside it")
 
@@ -72,6 +76,7 @@ def results(
     path = Path(path)
     check_folder(path, force, keep)
     aside = path.with_name(f'.{path.name}.replaced')
+    if aside.exists(): raise BadInput(f"{aside} holds results that were being replaced when a process was killed; rename or remove it")
     existed = path.exists()
     try:
         if existed: path.rename(aside)
@@ -87,7 +92,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #1e5fc0c7
+# %% ../nbs/90_cli.ipynb #9cc0ebd2
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -95,7 +100,8 @@ class Interrupt:
         return self
     def __exit__(self, *_): signal.signal(signal.SIGINT, self.before)
     def note(self, *_):
-        "The signal handler"
+        "The signal handler; whoever presses twice does not want to wait"
+        if self.hit: raise KeyboardInterrupt
         self.hit = True
     def start(self, learn): "Nothing to do"
     def end(self, learn): "Nothing to do"
@@ -111,6 +117,7 @@ def train(
     out: str = None,           # folder for the run (default: runs/DATE-TIME-SEED)
     seed: int = 0,             # of weights, data order, noise and samples
     bs: int = 64,              # pictures in a batch
+    lr: float = 3e-3,          # peak learning rate
     precision: str = 'auto',   # auto, fp32 or bf16
     device: str = 'auto',      # auto, cpu, cuda, ...
     compile: bool = False,     # a minute of compiling, then faster steps
@@ -120,7 +127,7 @@ def train(
     "Train a class-conditional diffusion model on Fashion-MNIST and show what it makes"
     began = time.perf_counter()
     from diffnb.run import stamp
-    made = dict(data=data, size=size, seed=seed, bs=bs, precision=precision)
+    made = dict(data=str(Path(data).resolve()) if Path(data).exists() else data, size=size, seed=seed, bs=bs, lr=lr, precision=precision)
     budget = one_budget(minutes, steps)
     if resume is not None:
         made, begun = settings_of(Path(resume), out, force, made)
@@ -130,15 +137,17 @@ def train(
         budget = budget or dict(minutes=2.)
         learn = learner(device=device, compile=compile, **made)
         run, made = Path(f'runs/{stamp(seed)}' if out is None else out), {**made, 'precision': learn.precision}
-    if learn.team.rank: return learn.fit(**budget) and None      # the first process writes and speaks for all
+    if learn.team.rank:                         # the first process writes and speaks for all
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return learn.fit(**budget) and None
     with nullcontext() if resume is not None else results(run, force, run_keep, run_files), Interrupt() as stop:
         if resume is None: remember_settings(run, made, budget)
-        much = ' '.join(f'{v:g} {k}' for k, v in budget.items()) or 'the rest of its budget'
+        much = 'no longer' if budget is None else ' '.join(f'{v:g} {k}' for k, v in budget.items()) or 'the rest of its budget'
         others = f', {learn.team.world} processes' if learn.team.world > 1 else ''
         at = f' from step {learn.at.i:,}' if learn.at.i else ''
         print(f'Training {sum(p.numel() for p in learn.model.parameters()):,} parameters for {much}{at} on {learn.device}, {learn.precision}{others}, into {run}', flush=True)
         watch(learn, run, budget, stop)
-    before, after = learn.held_out.seen[0][2], learn.held_out.seen[-1][2]
+    before, after = learn.held_out.seen[0].loss, learn.held_out.seen[-1].loss
     trained, total = clock(learn.at.seconds), clock(time.perf_counter() - began)
     print(f'Held-out loss {before:.3f} before, {after:.3f} after. Trained for {trained}, {total} in all.')
     print(f'Pictures: {run}/samples.png\nMore of them: diffnb_sample {run} --n 100')
@@ -164,7 +173,7 @@ def one_budget(
     return {}
 
 def learner(
-    data: str, size: int, seed: int, bs: int, precision: str, device: str, compile: bool # as in `train`
+    data: str, size: int, seed: int, bs: int, lr: float, precision: str, device: str, compile: bool # as in `train`
 ):
     "The Learner that these options describe"
     import os
@@ -172,7 +181,7 @@ def learner(
     from diffnb.train import Learner
     pictures = any(p.suffix.lower() in picture_kinds for p in Path(data).rglob('*'))
     dls = picture_folder(data, size, bs) if pictures else fashion_mnist(data, bs, verbose=os.environ.get('RANK', '0') == '0')
-    return Learner(dls, seed=seed, device=device, precision=precision, compile=compile)
+    return Learner(dls, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
 
 def watch(
     learn,                     # before its training
@@ -185,14 +194,14 @@ def watch(
     from diffnb.run import Checkpoint
     first = learn.at.i
     try:
-        learn.fit(**budget, callbacks=[Checkpoint(run), Progress(), stop])
+        if budget is not None: learn.fit(**budget, callbacks=[Checkpoint(run), Progress(), stop])
         finish(learn, run)
         draw(learn.denoise.spec.to_uint8(learn.sample(100, watch=stop.step)), run/'samples.png')
     except KeyboardInterrupt:
-        if learn.at.i == first and learn.at.progress < 1: raise KeyboardInterrupt('interrupted before the first step; nothing was learned') from None
-        finish(learn, run)
+        if learn.at.i == first and learn.at.progress < 1: raise KeyboardInterrupt(f'interrupted before the first step; {run} is as it was' if first else 'interrupted before the first step; nothing was learned') from None
+        if learn.between: finish(learn, run)
         raise KeyboardInterrupt(f"interrupted; what was learned in {clock(learn.at.seconds)} is in {run}\nPictures from "
-                                f"it: diffnb_sample {run}\nGo on: diffnb_train --resume {run}") from None
+                                f"it: diffnb_sample {run}" + (f"\nGo on: diffnb_train --resume {run}" if learn.at.progress < 1 else '')) from None
 
 def remember_settings(
     run: Path,                 # new folder
@@ -215,9 +224,11 @@ def settings_of(
     if out is not None or force: raise BadInput(f"--resume {run} goes on in that folder; leave out --out and --force")
     file = run/'state'/'options.json'
     if not file.is_file(): raise BadInput(f"{run} is not a run that can go on: it has no state/options.json; give a folder that diffnb_train made")
-    begun, plain = json.loads(file.read_text(encoding='utf-8')), inspect.signature(train).parameters
-    kept = begun['options']
-    other = [k for k, v in made.items() if v != plain[k].default and v != kept[k]]
+    plain = inspect.signature(train).parameters
+    try: begun = json.loads(file.read_text(encoding='utf-8')); kept = begun['options']
+    except (ValueError, KeyError, TypeError) as e: raise BadInput(f"{file} is damaged ({e}); write it again by hand, as in another run") from None
+    other = [k for k, v in made.items() if v != plain[k].default and v != kept[k] and k != 'data']
+    if made['data'] != plain['data'].default: kept['data'] = made['data']        # the data may have moved; what they are is checked by their hash
     if other: raise BadInput(f"--{other[0]} {made[other[0]]} is not what {run} was begun with ({kept[other[0]]}); leave it out, --resume takes it from there")
     return kept, begun['budget']
 
@@ -226,11 +237,13 @@ def what_is_left(
     run: Path,                 # from here
     begun: dict,               # its first budget
     budget: dict,              # what was asked for, may be empty
-) -> dict:                     # for `fit`; empty: finish what was begun
+) -> dict:                     # for `fit`; empty: finish what was begun; None: nothing but writing it down
     "A new budget for a finished run, the old one for an unfinished"
     from diffnb.core import BadInput
+    from diffnb.run import is_whole
     if not learn.calls: return budget or begun       # it was stopped before its first save
     unfinished = learn.at.progress < 1
+    if not unfinished and not budget and not is_whole(run): return None     # it was killed while its model was written
     if unfinished and budget: raise BadInput(f"{run} has made {learn.at.progress:.0%} of {learn.calls[-1]['budget']}; finish it first: leave out --minutes and --steps")
     if not unfinished and not budget: raise BadInput(f"{run} is finished; allowed: --minutes or --steps, for how much longer")
     return budget

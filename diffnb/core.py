@@ -107,7 +107,7 @@ def autocast(
 # %% ../nbs/00_core.ipynb #2a6323dc
 if os.environ.get('IN_TEST'): torch.set_num_threads(1)
 
-# %% ../nbs/00_core.ipynb #d1c0eed2
+# %% ../nbs/00_core.ipynb #13c7e6e0
 def write_atomic(
     path: Path,              # final name
     write: Callable,         # given a temporary path in the same folder, writes it
@@ -121,6 +121,9 @@ def write_atomic(
         tmp.chmod(mode)
         with open(tmp, 'rb+') as f: os.fsync(f.fileno())
         os.replace(tmp, path)
+        if os.name == 'posix':               # the new name has to reach the disk too
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder); os.close(folder)
     finally: tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #7e3ffbe8

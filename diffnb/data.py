@@ -738,7 +738,7 @@ def _free_memory():   # bytes; where the system does not say, as much as is aske
     try: return next(int(l.split()[1]) * 1024 for l in Path('/proc/meminfo').read_text().splitlines() if l.startswith('MemAvailable'))
     except (OSError, StopIteration): return math.inf
 
-# %% ../nbs/01_data.ipynb #a5e1bd27
+# %% ../nbs/01_data.ipynb #5cffef1c
 def picture_folder(
     folder: Path,          # searched with all folders in it
     size: int = 32,        # edge that pictures are scaled and cropped to
@@ -751,7 +751,8 @@ def picture_folder(
     modes = Counter(m for m in map(_mode, paths[::max(1, len(paths) // 50)]) if m)
     block = DataBlock({'x': Image(mode='RGB' if set(modes) - {'L', '1', 'LA'} else 'L', size=size), **({'label': Category()} if named else {})},
                       {'label': folder_name}, bs=max(1, min(bs, len(paths) * 8 // 10)))
-    dls = block.dataloaders(paths, str(folder), on_error='skip')
+    listed = '\n'.join(f'{Path(p).relative_to(folder)} {Path(p).stat().st_size}' for p in paths)     # names and sizes: cheap, and different data differ
+    dls = block.dataloaders(paths, str(folder), hashlib.sha256(listed.encode()).hexdigest(), on_error='skip')
     if verbose: print(f'{folder}: {dls}')
     return dls
 

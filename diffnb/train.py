@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', 'warm_hold_cosine', 'one_cycle', 'cool_down',
-           'EMA', 'train_batch', 'gradient', 'Processes', 'join_processes', 'train_steps', 'adamw', 'Learner',
+           'EMA', 'train_batch', 'loss_and_gradient', 'Processes', 'join_processes', 'train_steps', 'adamw', 'Learner',
            'function_name', 'logged_calls', 'pick_labels', 'sample_from', 'RateRange', 'lr_find', 'check_fast']
 
 # %% ../nbs/08_train.ipynb #b97aa810
@@ -24,10 +24,10 @@ from .sample import sample
 from .unet import unet
 from .callback import HeldOut, Step, run_callbacks
 
-# %% ../nbs/08_train.ipynb #d41adbf6
+# %% ../nbs/08_train.ipynb #828b9dab
 def budget_steps(
     n: int,              # steps in all, 1 or more
-):                       # (step about to be made from 0, seconds so far) -> progress
+):                       # (step from 0, seconds at its end) -> progress
     "Progress by steps: the same on every machine"
     if n < 1 or n != int(n): raise BadInput(f"steps (={n}) must be a whole number, 1 or more")
     return lambda i, seconds: (i + 1) / n
@@ -35,23 +35,23 @@ def budget_steps(
 def budget_images(
     n: int,              # pictures to train on in all
     bs: int,             # pictures in a batch
-):                       # (step from 0, seconds) -> progress
+):                       # (step from 0, seconds at its end) -> progress
     "Progress by training pictures, rounded up to whole batches"
     if n < 1: raise BadInput(f"images (={n}) must be 1 or more")
     return budget_steps(math.ceil(n / bs))
 
 def budget_minutes(
     n: float,            # minutes of training, above 0
-):                       # (step from 0, seconds) -> progress
+):                       # (step from 0, seconds at its end) -> progress
     "Progress by the clock"
     if not 0 < n < math.inf: raise BadInput(f"minutes (={n}) must be a finite number above 0")
     return lambda i, seconds: min(1., seconds / (60 * n))
 
 def budget_replay(
     logged: list,        # progress of each step, as a run logged it
-):                       # (step from 0, seconds) -> progress
+):                       # (step from 0, seconds at its end) -> progress
     "Progress as it was in another run: its steps again, whatever the clock says"
-    if not logged or logged[-1] < 1: raise BadInput(f"the log ends at {logged[-1] if logged else 0:.0%} of its budget; only a finished run can be replayed: finish it with learn.resume(RUN).fit()")
+    if not logged or logged[-1] < 1: raise BadInput(f"the log ends at {logged[-1] if logged else 0:.0%} of its budget; only a finished run can be replayed: finish it with learn.resume(RUN).fit(callbacks=[Checkpoint(RUN)])")
     return lambda i, seconds: logged[i]
 
 # %% ../nbs/08_train.ipynb #bdd64265
@@ -94,7 +94,7 @@ class EMA:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
         for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #f8e7648a
+# %% ../nbs/08_train.ipynb #c0477d3c
 def train_batch(
     batch: dict,             # 'x' and conditions: this process' share, items rank, rank + world, …
     recipe: Recipe,          # scaled to the data
@@ -115,7 +115,7 @@ def train_batch(
         cond['label'] = torch.where(hide[:, None] if many else hide, torch.nan if many else -1, cond['label'])
     return x0, sigma, eps, cond
 
-def gradient(
+def loss_and_gradient(
     denoise: nn.Module,      # denoise(x, sigma, **cond) -> x0
     x0: Images, sigma: Tensor, eps: Images, cond: dict, # from `train_batch`
     weight: Callable,        # sigma -> what a squared error counts
@@ -133,7 +133,7 @@ def gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #c88561b5
+# %% ../nbs/08_train.ipynb #15344d4e
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -169,7 +169,7 @@ def train_steps(
     denoise: nn.Module,          # denoise(x, sigma, **cond) -> x0, with parameters
     batch: Callable,             # step from 0 -> {'x': (B,C,H,W), conditions}
     recipe: Recipe,              # scaled to the data
-    budget: Callable,            # (step about to be made, seconds so far) -> progress; both are those of `at` at first
+    budget: Callable,            # (number of the step about to be made, seconds at which it should end) -> progress
     opt: torch.optim.Optimizer,  # over the parameters of `denoise`
     ema: EMA = None,             # updated after every step
     lr: float = 3e-3,            # peak learning rate
@@ -184,21 +184,24 @@ def train_steps(
     patience: int = 5,           # steps in a row that may fail to be finite
 ):                               # yields a Step after each step; the last has progress 1
     "Train until the budget is used up; time outside this generator does not count"
-    params, bad = [p for p in denoise.parameters() if p.requires_grad], 0
+    params, bad, took = [p for p in denoise.parameters() if p.requires_grad], 0, 0.
     while at.progress < 1:
-        began, progress = time.perf_counter(), budget(at.i, team.first(at.seconds))
+        began, progress = time.perf_counter(), team.first(budget(at.i, at.seconds + took))   # it should take as long as the last
         rate = lr * schedule(progress)
         for group in opt.param_groups: group['lr'] = rate
         x0, sigma, eps, cond = train_batch(batch(at.i), recipe, seed, at.i, label_drop, team.rank, team.world)
+        kept = [b.clone() for b in denoise.buffers()]     # such as the statistics of a batch norm
         opt.zero_grad(set_to_none=True)
-        loss = team.mean(gradient(denoise, x0, sigma, eps, cond, recipe.weight, spoil, accumulate))
+        loss = team.mean(loss_and_gradient(denoise, x0, sigma, eps, cond, recipe.weight, spoil, accumulate))
         norm = nn.utils.clip_grad_norm_(params, clip)
         loss, norm = torch.stack([loss, norm]).tolist()   # waits for the device, so that the clock counts what was computed
         bad = 0 if math.isfinite(loss + norm) else bad + 1
         if not bad:
             opt.step()
             if ema: ema.update(denoise)
-        at = Step(at.i + 1, progress, at.seconds + time.perf_counter() - began, rate, loss, norm, at.images + len(x0) * team.world, at.skipped + (bad > 0))
+        else: [b.copy_(k) for b, k in zip(denoise.buffers(), kept)]
+        took = time.perf_counter() - began
+        at = Step(at.i + 1, progress, at.seconds + took, rate, loss, norm, at.images + len(x0) * team.world, at.skipped + (bad > 0))
         if bad >= patience: raise FloatingPointError(_not_finite(at, bad))
         yield at
 
@@ -207,9 +210,9 @@ def _not_finite(at, bad): # the report
     return (f"steps {at.i - bad + 1} to {at.i} were left out because loss ({at.loss}) or gradient norm ({at.norm}) was not finite; "
             f"{at.skipped} of {at.i} steps in all, learning rate {at.lr:.2g}. The weights are those before step {at.i - bad + 1}. "
             + ("It was so from the start: look at the data (dls.show_batch(), block.doctor()), and try precision='fp32'" if early else
-               "Try Learner(lr=) ten times lower, or precision='fp32'"))
+               "Begin a new run with lr ten times lower, or in fp32"))
 
-# %% ../nbs/08_train.ipynb #1ce3ee06
+# %% ../nbs/08_train.ipynb #2ece9c25
 def adamw(params) -> torch.optim.Optimizer: # the optimiser, unless another is asked for
     "AdamW with a short memory of squared gradients"
     return torch.optim.AdamW(params, betas=(.9, .99), weight_decay=.01, fused=True)
@@ -241,12 +244,13 @@ class Learner:
         self._check_shares()
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
-        self.forward = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
+        self.in_training = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
         self.ema = EMA(self.model, gamma)
         self.denoise.precision = 'fp32'
         self.opt = opt(self.model.parameters())
         self.held_out, self.at, self.calls = HeldOut(), Step(), []
-        self.resumed, self.between = False, True      # between: no step is half made
+        self.resumed, self.between = None, True       # the folder it goes on from; whether the weights are those of a whole step
+        self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
 
     def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
@@ -281,46 +285,50 @@ class Learner:
         if not new['budget'] or len(given) > 1:
             raise BadInput(f"fit got {', '.join(f'{k}={v}' for k, v in given.items()) or 'no budget, and there is no unfinished one'}; "
                            "give exactly one of minutes=, steps=, images=, replay=")
+        if not self.between: raise BadInput("the last step was stopped halfway, so that the weights belong to no step; go on from a checkpoint with learn.resume(RUN), or make a new Learner")
         if new['schedule'] != function_name(schedule):
             raise BadInput(f"this budget was begun with schedule {new['schedule']}, not {function_name(schedule)}: pass that one, or a new budget")
-        budget, go_on = self._budget(schedule, new.get('call'), **new['budget']), new is (self.calls or [None])[-1]
-        if not go_on:
+        budget, rate = self._budget(**new['budget']), schedule
+        if 'replay' in new['budget']:
+            rows = logged_calls(new['budget']['replay'])[new['call']]
+            budget, rate = budget_replay([r['progress'] for r in rows]), {r['progress']: r['lr'] for r in rows}.get   # the rates as well
+        if new is not (self.calls or [None])[-1]:
+            if self.calls and self.at.progress < 1: self.calls[-1]['stopped'] = self.at.i
             self.at = replace(self.at, progress=0.)
             self.calls = [c for c in self.calls if c['i'] < self.at.i] + [new]
-        return self._walk(lambda i, seconds: budget(i - new['i'], seconds - new['seconds']), schedule)
+        return self._walk(lambda i, seconds: budget(i - new['i'], seconds - new['seconds']), rate, 1. if 'replay' in new['budget'] else self.lr)
 
-    def _budget(self, schedule, call, minutes=None, steps=None, images=None, replay=None):
+    def _budget(self, minutes=None, steps=None, images=None, replay=None):
         if minutes is not None: return budget_minutes(minutes)
         if steps is not None: return budget_steps(steps)
-        if images is not None: return budget_images(images, self.dls.bs)
-        rows = logged_calls(replay)[call]
-        other = [r for r in rows if r['lr'] != self.lr * schedule(r['progress'])]
-        if other: raise BadInput(f"{replay} was trained at rate {other[0]['lr']:.3g} where lr (={self.lr:g}) and {function_name(schedule)} "
-                                 f"give {self.lr * schedule(other[0]['progress']):.3g}: pass the lr and schedule of that run")
-        return budget_replay([r['progress'] for r in rows])
+        return budget_images(images, self.dls.bs) if images is not None else None
 
-    def _walk(self, budget, schedule):
+    def _walk(self, budget, schedule, lr):
         batch = lambda i: self.dls.batch(i, self.seed, self.team.rank, self.team.world)
-        self.between = False
-        for at in train_steps(self.forward, batch, self.scaled, budget, self.opt, self.ema, self.lr, schedule, self.label_drop, self.seed,
+        for at in train_steps(self.in_training, batch, self.scaled, budget, self.opt, self.ema, lr, schedule, self.label_drop, self.seed,
                               self.spoil, self.clip, self.accumulate, self.at, self.team):
             self.at, self.between = at, True
             yield at
-            self.between = False
-        self.between = True
 
     def fit(self,
         minutes: float = None,      # budget: minutes of training
         steps: int = None,          # or: optimiser steps
         images: int = None,         # or: training pictures
-        replay: Path = None,        # or: a finished run's folder, whose logged progress is followed step by step
+        replay: Path = None,        # or: a finished run's folder, whose logged progress and rates are followed step by step
         schedule: Callable = warm_hold_cosine, # progress -> share of the peak rate
         callbacks: list = (),       # besides the held-out loss; with several processes, the first runs them
     ) -> 'Learner':
         "Train until the budget is used up; a second call goes on with new batches and noise, and a new rise and fall of the rate"
-        for call in range(len(logged_calls(replay)) if replay else 1):
-            steps_ = self.steps(minutes, steps, images, replay, call, schedule)
-            run_callbacks(self, steps_, [self.held_out, *callbacks] if self.team.rank == 0 else [])
+        calls = logged_calls(replay) if replay else [None]
+        for rows in calls if replay else []:
+            budget_replay([r['progress'] for r in rows])         # nothing is begun that cannot be finished
+            if rows[1:] and rows[1]['images'] - rows[0]['images'] != self.dls.bs:
+                raise BadInput(f"{replay} was trained with batches of {rows[1]['images'] - rows[0]['images']}, bs here is {self.dls.bs}: to replay it, make the Learner as it was made for the run")
+        for call in range(len(calls)):
+            before = self.at, list(self.calls)
+            try: run_callbacks(self, self.steps(minutes, steps, images, replay, call, schedule), [self.held_out, *callbacks] if self.team.rank == 0 else [])
+            finally:
+                if self.at.i == before[0].i: self.at, self.calls = before      # not a step was made: as if it had not been asked for
         return self
 
     def sample(self, n: int = 20, label=None, seed: int = None, **kw) -> Images:
@@ -328,9 +336,12 @@ class Learner:
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 
 def function_name(f: Callable) -> str:
-    "What a function is called on a card: its name, with the arguments that `partial` fixed"
-    if isinstance(f, partial): return f"{function_name(f.func)}({', '.join([*map(str, f.args), *(f'{k}={v}' for k, v in f.keywords.items())])})"
-    return getattr(f, '__qualname__', type(f).__name__).split('.<locals>')[0]
+    "What a function is called on a card: its name, and what `partial` or the function that made it fixed"
+    say = lambda v: function_name(v) if callable(v) else str(v) if isinstance(v, (int, float, str, tuple)) else type(v).__name__
+    fixed = [*map(say, f.args), *(f'{k}={say(v)}' for k, v in f.keywords.items())] if isinstance(f, partial) else \
+            [f'{k}={say(c.cell_contents)}' for k, c in zip(f.__code__.co_freevars, f.__closure__)] if getattr(f, '__closure__', None) else []
+    name = function_name(f.func) if isinstance(f, partial) else getattr(f, '__qualname__', type(f).__name__).split('.<locals>')[0]
+    return f"{name}({', '.join(fixed)})" if fixed else name
 
 def logged_calls(
     run: Path,               # a run folder with log.jsonl
@@ -381,7 +392,7 @@ def sample_from(
     device = next(denoise.parameters()).device
     return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, labels, n, seed, device=device, **kw)
 
-# %% ../nbs/08_train.ipynb #11b297ce
+# %% ../nbs/08_train.ipynb #e20f4e5c
 @dataclass(frozen=True)
 class RateRange:
     "Losses at growing learning rates"
@@ -413,16 +424,16 @@ def lr_find(
     rates, losses = [], []
     try:
         for at in train_steps(model, batch, learn.scaled, lambda i, _: (i - learn.at.i + 1) / n, opt, None, high, lambda p: (low / high)**(1 - p),
-                              learn.label_drop, learn.seed, learn.spoil, learn.clip, learn.accumulate, replace(learn.at, progress=0.), patience=1):
+                              learn.label_drop, learn.seed, learn.spoil, learn.clip, learn.accumulate, replace(learn.at, progress=0.), patience=2):
             with torch.no_grad(): losses.append(denoising_loss(model, x0, sigma, eps, learn.scaled.weight, learn.spoil, **cond).mean().item())
             rates.append(at.lr)
             if not losses[-1] < 2 * losses[0]: break
     except FloatingPointError: pass      # rates so high that nothing is finite: the curve ends here
     if len(losses) < 3: raise BadInput(f"the loss breaks at once, at rate {low:g}; give a lower low=, or look at the data with dls.show_batch()")
     smooth = [sorted(near)[len(near) // 2] for near in (losses[max(0, k - 2):k + 3] for k in range(len(losses)))]   # running median
-    return RateRange(rates, losses, rates[smooth.index(min(smooth))] / 4)
+    return RateRange(rates, losses, rates[smooth.index(min(smooth))] / 3)
 
-# %% ../nbs/08_train.ipynb #7ff63358
+# %% ../nbs/08_train.ipynb #6a71367b
 def check_fast(
     learn: Learner,          # as it will be trained; left as it is
     pairs: int = 10,         # how often both are timed
@@ -437,12 +448,12 @@ def check_fast(
         began = time.perf_counter()
         for _ in range(n):
             model.zero_grad()
-            gradient(model, x0, sigma, eps, cond, learn.scaled.weight, learn.spoil, learn.accumulate).item()
+            loss_and_gradient(model, x0, sigma, eps, cond, learn.scaled.weight, learn.spoil, learn.accumulate).item()
         return (time.perf_counter() - began) / n
     for m in run.values(): work(m)                                     # compiles, if it does
     flat = {k: torch.cat([p.grad.flatten() for p in m.parameters() if p.grad is not None]) for k, m in run.items()}
     with torch.no_grad(): guess = {k: m(learn.spoil(x0, sigma, eps), sigma, **cond) for k, m in run.items()}
     ratios = sorted(work(run['plain'], block) / work(run['fast'], block) for _ in range(pairs))
-    edge = max(0, round(pairs / 2 - .98 * pairs**.5))                  # 95 % interval of a median, from the ranks
+    edge = max(0, round(pairs / 2 - .98 * pairs**.5) - 1)              # at least 95 % interval of a median, from the ranks
     return {'speed-up': (ratios[pairs // 2], ratios[edge], ratios[-1 - edge]), 'denoised': (guess['plain'] - guess['fast']).abs().max().item(),
             'gradient': ((flat['plain'] - flat['fast']).norm() / flat['plain'].norm()).item()}
