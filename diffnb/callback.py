@@ -66,7 +66,7 @@ class Running:
         if math.isfinite(v): self.total, self.weight = self.keep * self.total + (1 - self.keep) * v, self.keep * self.weight + 1 - self.keep
         return self.total / self.weight if self.weight else math.nan
 
-# %% ../nbs/07_callback.ipynb #74929e60
+# %% ../nbs/07_callback.ipynb #edd9b8a1
 class Progress(Callback):
     "Elapsed and remaining time, images/s and running loss of one call"
     def __init__(self,
@@ -82,8 +82,8 @@ class Progress(Callback):
     def step(self, learn, at):
         "Move the bar, ten times a second at most"
         loss, seconds = self.running.add(at.loss), at.seconds - self.first.seconds
-        if seconds - self.last < .1 and at.progress < 1: return
-        done = max(at.progress - self.first.progress, 1e-9)
+        done = at.progress - self.first.progress
+        if done <= 0 or seconds - self.last < .1 and at.progress < 1: return
         self.last, left = seconds, seconds * (1 - at.progress) / done
         self.bar.n = min(1., at.progress)
         speed = (at.images - self.first.images) / max(seconds, 1e-9)
