@@ -212,7 +212,7 @@ def _not_finite(at, bad): # the report
             + ("It was so from the start: look at the data (dls.show_batch(), block.doctor()), and try precision='fp32'" if early else
                "Begin a new run with lr ten times lower, or in fp32"))
 
-# %% ../nbs/08_train.ipynb #2ece9c25
+# %% ../nbs/08_train.ipynb #6f7fcd8d
 def adamw(params) -> torch.optim.Optimizer: # the optimiser, unless another is asked for
     "AdamW with a short memory of squared gradients"
     return torch.optim.AdamW(params, betas=(.9, .99), weight_decay=.01, fused=True)
@@ -241,6 +241,9 @@ class Learner:
         self.dls, self.recipe, self.scaled = dls.to(self.device), recipe, recipe.scaled(dls.spec.std)
         self.lr, self.make_opt, self.label_drop, self.clip, self.accumulate = lr, opt, label_drop, clip, accumulate
         self.spoil, self.seed, self.compile = spoil, seed, compile
+        for name, v, allowed, fine in (('lr', lr, 'a finite number above 0, such as 0.003', 0 < lr < math.inf), ('clip', clip, 'above 0, math.inf for none', clip > 0),
+                                       ('label_drop', label_drop, '0 to 1', 0 <= label_drop <= 1), ('gamma', gamma, '0 or more', gamma >= 0)):
+            if not fine: raise BadInput(f"{name} (={v}) must be {allowed}")
         self._check_shares()
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
@@ -288,20 +291,19 @@ class Learner:
         if not self.between: raise BadInput("the last step was stopped halfway, so that the weights belong to no step; go on from a checkpoint with learn.resume(RUN), or make a new Learner")
         if new['schedule'] != function_name(schedule):
             raise BadInput(f"this budget was begun with schedule {new['schedule']}, not {function_name(schedule)}: pass that one, or a new budget")
-        budget, rate = self._budget(**new['budget']), schedule
         if 'replay' in new['budget']:
             rows = logged_calls(new['budget']['replay'])[new['call']]
-            budget, rate = budget_replay([r['progress'] for r in rows]), {r['progress']: r['lr'] for r in rows}.get   # the rates as well
+            budget, lr, rate = budget_replay([r['progress'] for r in rows]), 1., {r['progress']: r['lr'] for r in rows}.get   # the rates as well
+        else: budget, lr, rate = self._budget(**new['budget']), self.lr, schedule
         if new is not (self.calls or [None])[-1]:
-            if self.calls and self.at.progress < 1: self.calls[-1]['stopped'] = self.at.i
-            self.at = replace(self.at, progress=0.)
-            self.calls = [c for c in self.calls if c['i'] < self.at.i] + [new]
-        return self._walk(lambda i, seconds: budget(i - new['i'], seconds - new['seconds']), rate, 1. if 'replay' in new['budget'] else self.lr)
+            made = [c for c in self.calls if c['i'] < self.at.i]
+            if made and self.at.progress < 1: made[-1] = {**made[-1], 'stopped': self.at.i}
+            self.at, self.calls = replace(self.at, progress=0.), made + [new]
+        return self._walk(lambda i, seconds: budget(i - new['i'], seconds - new['seconds']), rate, lr)
 
-    def _budget(self, minutes=None, steps=None, images=None, replay=None):
+    def _budget(self, minutes=None, steps=None, images=None):
         if minutes is not None: return budget_minutes(minutes)
-        if steps is not None: return budget_steps(steps)
-        return budget_images(images, self.dls.bs) if images is not None else None
+        return budget_steps(steps) if steps is not None else budget_images(images, self.dls.bs)
 
     def _walk(self, budget, schedule, lr):
         batch = lambda i: self.dls.batch(i, self.seed, self.team.rank, self.team.world)
