@@ -18,7 +18,7 @@ from .core import BadInput, randn_items, rng
 from .denoiser import add_noise, denoising_loss, linear_loss, loss_by_level
 from .schedule import stratified
 
-# %% ../nbs/07_callback.ipynb #0aac4739
+# %% ../nbs/07_callback.ipynb #ddf85100
 @dataclass(frozen=True)
 class Step:
     "Where a training stands after a step. Counts are those of the whole run, over all calls of `fit`"
@@ -30,6 +30,10 @@ class Step:
     norm: float = math.nan   # of the gradient, before it was clipped
     images: int = 0          # training pictures seen
     skipped: int = 0         # steps that changed nothing, because their loss or gradient was not finite
+
+def _whole(**values): # each must be a whole number, 1 or more
+    for name, v in values.items():
+        if v < 1 or v != int(v): raise BadInput(f"{name} (={v}) must be a whole number, 1 or more")
 
 class Callback:
     "Three moments of a training; override what you need. `learn` is whatever runs the loop"
@@ -138,7 +142,7 @@ def held_out_loss(
         total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, spoil, **batch).sum().item()
     return total / n
 
-# %% ../nbs/07_callback.ipynb #37123bf2
+# %% ../nbs/07_callback.ipynb #b520a94e
 class Measured(NamedTuple):
     "One measurement of the held-out loss"
     step: int            # after which step
@@ -150,7 +154,9 @@ class HeldOut(Callback):
     def __init__(self,
         times: int = 10,     # how often over a budget
         n: int = 512,        # pictures
-    ): self.times, self.n, self.seen, self.next = times, n, [], 1    # seen: a list of Measured; next: which share is due
+    ):
+        _whole(times=times, n=n)
+        self.times, self.n, self.seen, self.next = times, n, [], 1    # seen: a list of Measured; next: which share is due
 
     def start(self, learn):
         "Measure what there is before the first step, or what was due when a run was cut off"
@@ -262,13 +268,15 @@ class SampleGrid(Callback):
         for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
         return strip.quantize(24)
 
-# %% ../nbs/07_callback.ipynb #85198d8f
+# %% ../nbs/07_callback.ipynb #ed125bec
 class LayerStats(Callback):
     "Spread of every layer's output and of its weights' gradient, step by step"
     def __init__(self,
         every: int = 10,         # steps between two records
         kinds: tuple = (nn.Conv2d, nn.Linear), # layers that are watched
-    ): self.every, self.kinds = every, kinds
+    ):
+        _whole(every=every)
+        self.every, self.kinds = every, kinds
 
     def start(self, learn):
         "Listen to the layers"
@@ -311,7 +319,7 @@ class LayerStats(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #7fabf096
+# %% ../nbs/07_callback.ipynb #8c04af66
 class Levels(Callback):
     "Error by noise level of the averaged weights on training and held-out pictures, at even shares of each budget"
     def __init__(self,
@@ -319,7 +327,9 @@ class Levels(Callback):
         n: int = 128,            # pictures of each split
         low: float = .02,        # lowest level, in units of the data's standard deviation
         high: float = 30.,       # highest
-    ): self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, errors: training, held out, held out without labels)
+    ):
+        _whole(times=times, n=n)
+        self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, errors: training, held out, held out without labels)
 
     def start(self, learn):
         "Levels, pictures, and the linear denoiser that has to be beaten"
@@ -354,7 +364,7 @@ class Levels(Callback):
         ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log'); ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #1ee2e03b
+# %% ../nbs/07_callback.ipynb #902ead37
 class Tracker(Callback):
     "Send loss, held-out loss, learning rate and gradient norm to whatever tracker `accelerate` knows"
     def __init__(self,
@@ -362,7 +372,9 @@ class Tracker(Callback):
         folder: Path = 'runs',   # for trackers that write files
         project: str = 'diffnb', # name of the project there
         every: int = 10,         # steps between two entries
-    ): self.name, self.folder, self.project, self.every = name, str(folder), project, every
+    ):
+        _whole(every=every)
+        self.name, self.folder, self.project, self.every = name, str(folder), project, every
 
     def start(self, learn):
         "Open the tracker"

@@ -394,7 +394,7 @@ def sample_from(
     device = next(denoise.parameters()).device
     return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, labels, n, seed, device=device, **kw)
 
-# %% ../nbs/08_train.ipynb #e20f4e5c
+# %% ../nbs/08_train.ipynb #c8b29d9a
 @dataclass(frozen=True)
 class RateRange:
     "Losses at growing learning rates"
@@ -418,6 +418,7 @@ def lr_find(
     probe: int = 128,        # pictures on which the loss is measured
 ) -> RateRange:
     "Train a copy at growing learning rates"
+    if n < 3 or not 0 < low < high < math.inf: raise BadInput(f"n (={n}) must be 3 or more, and low (={low:g}) a rate above 0 and below high (={high:g})")
     model = copy.deepcopy(learn.model)
     opt = learn.make_opt(model.parameters())
     opt.load_state_dict(copy.deepcopy(learn.opt.state_dict()))
