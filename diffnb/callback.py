@@ -6,7 +6,7 @@
 __all__ = ['Step', 'Callback', 'run_callbacks', 'Running', 'Progress', 'clock', 'Log', 'held_out_loss', 'Measured', 'HeldOut',
            'Best', 'show_again', 'Live', 'SampleGrid', 'LayerStats', 'Levels', 'Tracker']
 
-# %% ../nbs/07_callback.ipynb #2c3508bc
+# %% ../nbs/07_callback.ipynb #1d311d69
 import copy, json, math
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -17,6 +17,7 @@ from torch import nn
 from .core import BadInput, randn_items, rng
 from .denoiser import add_noise, denoising_loss, linear_loss, loss_by_level
 from .schedule import stratified
+from .sample import fast
 
 # %% ../nbs/07_callback.ipynb #ddf85100
 @dataclass(frozen=True)
@@ -234,15 +235,15 @@ class Live(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #c6ed7922
+# %% ../nbs/07_callback.ipynb #8295efa8
 class SampleGrid(Callback):
     "Samples from the same noise, by the averaged weights, at the start, every few seconds and at the end"
     def __init__(self,
         every: float = 10.,      # seconds of training between two grids
         n: int = 10,             # pictures
-        n_steps: int = 12,       # steps of the sampler: few, for a look
+        how: dict = fast,        # arguments of sample: few steps, for a look
         show: Callable = None,   # given a Pillow image of each new grid; None: keep only
-    ): self.every, self.n, self.n_steps, self.show, self.grids = every, n, n_steps, show, []   # grids: (seconds, uint8 pictures)
+    ): self.every, self.n, self.how, self.show, self.grids = every, n, how, show, []   # grids: (seconds, uint8 pictures)
 
     def start(self, learn):
         "Noise turned into noise, mostly"
@@ -255,7 +256,7 @@ class SampleGrid(Callback):
     def take(self, learn, seconds: float):
         "Sample now"
         from diffnb.core import image_grid
-        self.grids.append((seconds, learn.dls.spec.to_uint8(learn.sample(self.n, seed=0, n_steps=self.n_steps))))
+        self.grids.append((seconds, learn.dls.spec.to_uint8(learn.sample(self.n, seed=0, **self.how))))
         if self.show: self.show(image_grid(self.grids[-1][1], n_cols=self.n))
 
     def strip(self):

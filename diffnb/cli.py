@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['run_files', 'run_keep', 'run_command', 'check_folder', 'came_of', 'results', 'Interrupt', 'train', 'one_budget',
            'learner', 'watch', 'remember_settings', 'settings_of', 'what_is_left', 'finish', 'draw', 'diffnb_train',
-           'film', 'save_npz', 'sample', 'diffnb_sample', 'evaluate', 'gather', 'remember', 'diffnb_eval']
+           'film', 'save_npz', 'sample', 'diffnb_sample', 'evaluate', 'gather', 'remember', 'diffnb_eval', 'bench',
+           'diffnb_bench']
 
 # %% ../nbs/90_cli.ipynb #797d985a
 import shutil, signal, sys, time
@@ -91,7 +92,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #950ccae5
+# %% ../nbs/90_cli.ipynb #376e333c
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -115,6 +116,7 @@ def train(
     size: int = 32,            # edge of pictures from a folder, a multiple of 4
     out: str = None,           # folder for the run (default: runs/DATE-TIME-SEED)
     seed: int = 0,             # of weights, data order, noise and samples
+    net: str = 'small',        # tiny, small or base: for seconds, two minutes, an hour on two cores
     bs: int = 64,              # pictures in a batch
     lr: float = 3e-3,          # peak learning rate
     precision: str = 'auto',   # auto, fp32 or bf16
@@ -127,7 +129,7 @@ def train(
     began = time.perf_counter()
     from diffnb.callback import clock
     from diffnb.run import stamp
-    made = dict(data=str(Path(data).resolve()) if Path(data).exists() else data, size=size, seed=seed, bs=bs, lr=lr, precision=precision)
+    made = dict(data=str(Path(data).resolve()) if Path(data).exists() else data, size=size, net=net, seed=seed, bs=bs, lr=lr, precision=precision)
     budget = one_budget(minutes, steps)
     if resume is not None:
         made, begun = settings_of(Path(resume), out, force, made)
@@ -168,15 +170,18 @@ def one_budget(
     return {}
 
 def learner(
-    data: str, size: int, seed: int, bs: int, lr: float, precision: str, device: str, compile: bool # as in `train`
+    data: str, size: int, net: str, seed: int, bs: int, lr: float, precision: str, device: str, compile: bool # as in `train`
 ):
     "The Learner that these options describe"
     import os
+    from diffnb.core import BadInput
     from diffnb.data import fashion_mnist, picture_folder, picture_kinds
     from diffnb.train import Learner
+    from diffnb.unet import unet, widths
+    if net not in widths: raise BadInput(f"net {net!r} is not known; allowed: {', '.join(widths)}")
     pictures = any(p.suffix.lower() in picture_kinds for p in Path(data).rglob('*'))
     dls = picture_folder(data, size, bs) if pictures else fashion_mnist(data, bs, verbose=os.environ.get('RANK', '0') == '0')
-    return Learner(dls, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
+    return Learner(dls, unet(dls.spec, seed, widths[net]), lr=lr, seed=seed, device=device, precision=precision, compile=compile)
 
 def watch(
     learn,                     # before its training
@@ -262,7 +267,7 @@ def diffnb_train():
     "The command `diffnb_train`"
     run_command(train, 'diffnb_train')
 
-# %% ../nbs/90_cli.ipynb #4da947c5
+# %% ../nbs/90_cli.ipynb #79805d01
 def film(
     states: list,              # of State, of the same pictures
     spec,                      # DataSpec of the pictures
@@ -288,8 +293,9 @@ def sample(
     out: str = None,             # folder for the samples (default: samples/DATE-TIME-SEED)
     n: int = 100,                # how many pictures
     classes: str = 'all',        # names or numbers with commas between; sample i is of the i-th, in turn
-    steps: int = 40,             # steps of the sampler
-    sampler: str = 'ancestral',  # ancestral, euler, heun, dpmpp_2m, unipc, ...
+    fast: bool = False,          # a quarter of the time, pictures a little worse
+    steps: int = None,           # steps of the sampler (default: 25)
+    sampler: str = None,         # ancestral, euler, heun, dpmpp_2m, unipc, ... (default: Heun with fresh noise)
     guidance: float = 1.,        # 1 is none, 2 exaggerates what is typical of a class
     seed: int = 0,               # of all noise
     device: str = 'auto',        # auto, cpu, cuda, ...
@@ -302,21 +308,23 @@ def sample(
     from diffnb.core import BadInput
     from diffnb.data import assets
     from diffnb.guide import cfg
-    from diffnb.sample import samplers
+    from diffnb.sample import fast as fast_setting, quality, samplers
     from diffnb.core import write_atomic
     from diffnb.train import pick_labels, sample_from
     from diffnb.run import load, stamp
-    if sampler not in samplers: raise BadInput(f"sampler {sampler!r} is not known; allowed: {', '.join(samplers)}")
+    if sampler is not None and sampler not in samplers: raise BadInput(f"sampler {sampler!r} is not known; allowed: {', '.join(samplers)}")
+    if fast and (steps, sampler) != (None, None): raise BadInput(f"--fast is a sampler and a number of steps of its own; leave out {'--steps' if steps is not None else '--sampler'}")
     if n < 1: raise BadInput(f"n (={n}) must be 1 or more")
     denoise = load(assets/'model' if run is None else run, device)
     wanted = None if classes == 'all' else [c.strip() for c in classes.split(',')]
     labels, guide, states = pick_labels(denoise, n, wanted), partial(cfg, scale=guidance), []
     folder = Path(f'samples/{stamp(seed)}' if out is None else out)
-    guide(denoise); denoise.recipe.sigmas(steps)   # bad values end here, before a folder is made
+    how = {**(fast_setting if fast else quality), **({} if steps is None else dict(n_steps=steps)), **({} if sampler is None else dict(step=samplers[sampler]))}
+    guide(denoise); denoise.recipe.sigmas(how['n_steps'])   # bad values end here, before a folder is made
     def watch(s):
-        if len(states) < steps: states.append(replace(s, x=s.x[:10].cpu(), denoised=s.denoised[:10].cpu(), history=()))
+        if len(states) < how['n_steps']: states.append(replace(s, x=s.x[:10].cpu(), denoised=s.denoised[:10].cpu(), history=()))
     with results(folder, force, ('samples.npz',), ('samples.npz', 'samples.png', 'trajectory.gif')):
-        x = denoise.spec.to_uint8(sample_from(denoise, n, wanted, seed, guide, n_steps=steps, step=samplers[sampler], watch=watch))
+        x = denoise.spec.to_uint8(sample_from(denoise, n, wanted, seed, guide, **how, watch=watch))
         draw(x, folder/'samples.png')
         film(states, denoise.spec, folder/'trajectory.gif')
         arrays = x.permute(0, 2, 3, 1).numpy(), np.full(n, -1) if labels is None else labels.numpy()
@@ -396,3 +404,38 @@ def remember(
 def diffnb_eval():
     "The command `diffnb_eval`"
     run_command(evaluate, 'diffnb_eval')
+
+# %% ../nbs/90_cli.ipynb #3ecd2845
+def bench(
+    out: str = None,             # folder for the table (default: bench/DATE-TIME-SEED)
+    data: str = 'auto',          # auto, embedded, hub, or a folder with the files of Fashion-MNIST
+    net: str = 'small',          # tiny, small or base
+    bs: int = 64,                # pictures in a batch
+    seconds: float = 1.,         # how long one thing is timed before the other has its turn
+    pairs: int = 30,             # turns of each, 6 or more
+    seed: int = 0,               # of weights and noise
+    precision: str = 'auto',     # auto, fp32 or bf16
+    device: str = 'auto',        # auto, cpu, cuda, ...
+    force: bool = False,         # write into an existing folder
+):
+    "Measure training and sampling on this machine, beside a bare loop, its own layers, and diffusers if it is installed"
+    import json
+    from diffnb.bench import bench_table
+    from diffnb.core import BadInput, write_atomic
+    from diffnb.run import hardware, stamp
+    if pairs < 6 or not 0 <= seconds < 3600: raise BadInput(f"pairs (={pairs}) must be 6 or more, for an interval, and seconds (={seconds:g}) 0 or more")
+    learn = learner(data, 32, net, seed, bs, 3e-3, precision, device, False)
+    folder = Path(f'bench/{stamp(seed)}' if out is None else out)
+    with results(folder, force, ('bench.json',), ('bench.json',)):
+        where, rows = hardware(learn.device), {}
+        print(f"{where['gpu'] or where['cpu']}, {where['threads']} threads, {learn.precision}, batch {bs}; median and 95 % interval of {pairs} pairs", flush=True)
+        for name, found in bench_table(learn, pairs, seconds):
+            rows[name] = list(found)
+            print(f'{name:36} {found}', flush=True)
+        card = dict(format=1, hardware=where, precision=learn.precision, bs=bs, net=learn.model.net.config, pairs=pairs, seconds=seconds, rows=rows)
+        write_atomic(folder/'bench.json', lambda tmp: tmp.write_text(json.dumps(card, indent=1) + '\n', encoding='utf-8'))
+        print(f'Saved: {folder}/bench.json')
+
+def diffnb_bench():
+    "The command `diffnb_bench`"
+    run_command(bench, 'diffnb_bench')

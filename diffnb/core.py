@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['Images', 'Sigmas', 'Labels', 'per_item', 'BadInput', 'optional', 'rng', 'randn_items', 'pick_device',
-           'cpu_capabilities', 'fast_bf16', 'pick_precision', 'autocast', 'write_atomic', 'image_grid', 'show_images']
+           'cpu_capabilities', 'fast_bf16', 'pick_precision', 'autocast', 'write_atomic', 'Interval', 'median_interval',
+           'Pairs', 'paired', 'image_grid', 'show_images']
 
-# %% ../nbs/00_core.ipynb #1e89f3f7
-import hashlib, importlib, math, os
+# %% ../nbs/00_core.ipynb #2e8f27c5
+import hashlib, importlib, math, os, time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Callable, NewType
+from statistics import median
+from typing import Callable, NamedTuple, NewType
 import torch
 from torch import Tensor
 
@@ -125,6 +127,51 @@ def write_atomic(
             folder = os.open(path.parent, os.O_RDONLY)
             os.fsync(folder); os.close(folder)
     finally: tmp.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #6a34dc05
+class Interval(NamedTuple):
+    "A median and an interval that holds the true one in at least 95 of 100 cases (from six values on)"
+    value: float
+    low: float
+    high: float
+
+    def __str__(self): return f'{self.value:.3g} ({self.low:.3g} to {self.high:.3g})'
+
+def median_interval(
+    values: list,        # measurements, 1 or more
+) -> Interval:
+    "Median and its interval from the ranks of the values"
+    v = sorted(values)
+    edge = max(0, round(len(v) / 2 - .98 * len(v)**.5) - 1)
+    return Interval(median(v), v[edge], v[-1 - edge])
+
+class Pairs(NamedTuple):
+    "Two things timed in turns"
+    ratio: Interval      # how many times as long `a` takes as `b`
+    a: Interval          # seconds of one call
+    b: Interval
+
+def paired(
+    a: Callable,         # without arguments; returns when its work is done
+    b: Callable,         # likewise
+    pairs: int = 30,     # blocks of each
+    seconds: float = 1., # length of a block; at least one call is made
+    wait: Callable = lambda: None, # returns when the device has done what it was asked for, such as torch.cuda.synchronize
+) -> Pairs:
+    "Time `a` against `b`, block by block, each pair in the other order"
+    if pairs < 1 or not seconds >= 0: raise BadInput(f"pairs (={pairs}) must be 1 or more, and seconds (={seconds}) 0 or more")
+    def clock(f, n):
+        began = time.perf_counter()
+        for _ in range(n): f()
+        wait()
+        return (time.perf_counter() - began) / n
+    for f in (a, b): clock(f, 1)                                  # what only the first call does is not of interest
+    n_a, n_b = (max(1, round(seconds / clock(f, 2))) for f in (a, b))
+    times = []
+    for k in range(pairs):
+        if k % 2: times.append((clock(a, n_a), clock(b, n_b)))
+        else: times.append((clock(b, n_b), clock(a, n_a))[::-1])
+    return Pairs(*map(median_interval, ([x / y for x, y in times], *zip(*times))))
 
 # %% ../nbs/00_core.ipynb #7e3ffbe8
 def image_grid(

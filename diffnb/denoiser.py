@@ -6,8 +6,9 @@
 __all__ = ['rows', 'recipes', 'gaussian_denoiser', 'mixture_denoiser', 'ideal_denoiser', 'Row', 'convert', 'Recipe', 'Denoiser',
            'add_noise', 'denoising_loss', 'loss_by_level', 'linear_loss']
 
-# %% ../nbs/04_denoiser.ipynb #12f55235
+# %% ../nbs/04_denoiser.ipynb #5adf2429
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Callable
 import warnings
 import torch
@@ -92,7 +93,7 @@ def convert(
     s = per_item(sigma, x)
     return ((row.c_skip(s) - to.c_skip(s)) * x + row.c_out(s) * out) / to.c_out(s)
 
-# %% ../nbs/04_denoiser.ipynb #cbdc9ddb
+# %% ../nbs/04_denoiser.ipynb #83e5cc3f
 @dataclass(frozen=True)
 class Recipe:
     "A method of the literature as data; noise levels in units of the data's standard deviation until `scaled`"
@@ -108,6 +109,12 @@ class Recipe:
         "The grid for `n_steps` steps"
         return self.grid(n_steps, self.sigma_min, self.sigma_max)
 
+    @cached_property
+    def levels(self) -> tuple:
+        "Lowest and highest level that a network meets, in training (but for one in a thousand) or on the grid"
+        low, high = self.density(torch.tensor([.001, .999])).tolist()
+        return min(low, self.sigma_min), max(high, self.sigma_max)
+
     def scaled(self, d: float) -> 'Recipe':
         "The same recipe for data of standard deviation `d`: levels times `d`, weights of errors that are `d` times as large"
         return replace(self, density=shifted(self.density, d), weight=lambda s: self.weight(s/d) / d**2,
@@ -118,9 +125,10 @@ recipes = {r.name: r for r in [
     Recipe('ddpm',   rows['eps'],  between(_linear, .01, 157),   eps_weight,  even(_linear), .01,   157),
     Recipe('cosine', rows['v'],    between(_cosine, .0125, 160), v_weight,    even(_cosine), .0125, 160),
     Recipe('edm',    rows['v'],    lognormal(-.507, 1.2),       v_weight,    karras,       .004,  160),   # EDM's numbers / .5
-    Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200)]}  # 200 is flow time .995
+    Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200),   # 200 is flow time .995
+    Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200)]}  # ours
 
-# %% ../nbs/04_denoiser.ipynb #aea99cc2
+# %% ../nbs/04_denoiser.ipynb #14c63b9b
 class Denoiser(nn.Module):
     "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's row and the data's mean and standard deviation"
     def __init__(self,
@@ -153,7 +161,7 @@ class Denoiser(nn.Module):
         if sigma.numel() not in (1, n): raise BadInput(f"sigma has shape {tuple(sigma.shape)} for {n} pictures: give one level, or one for each")
         low, high = sigma.min().item(), sigma.max().item()
         if not 0 < low <= high < torch.inf: raise BadInput(f"sigma ({low:g} to {high:g}) must be finite and above 0: no network knows the level 0")
-        lo, hi = self.recipe.sigma_min * self.spec.std, self.recipe.sigma_max * self.spec.std
+        lo, hi = (v * self.spec.std for v in self.recipe.levels)
         if low < lo / 2 or high > hi * 2:
             warnings.warn(f"sigma ({low:g} to {high:g}) is far outside recipe {self.recipe.name!r}, {lo:g} to {hi:g}: the network has hardly seen "
                           "such levels; use recipe.scaled(std).sigmas(n_steps)", stacklevel=5)   # where the denoiser was called

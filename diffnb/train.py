@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', 'warm_hold_cosine', 'one_cycle', 'cool_down',
-           'EMA', 'train_batch', 'loss_and_gradient', 'Processes', 'join_processes', 'train_steps', 'adamw', 'Learner',
-           'function_name', 'logged_calls', 'pick_labels', 'sample_from', 'RateRange', 'lr_find', 'check_fast']
+           'EMA', 'train_batch', 'loss_and_gradient', 'Processes', 'join_processes', 'train_steps', 'orthogonal',
+           'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
+           'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #b97aa810
+# %% ../nbs/08_train.ipynb #e6bc2a40
 import atexit, copy, json, math, os, time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Callable
 import torch
 from torch import Tensor, nn
-from .core import BadInput, Images, pick_device, pick_precision, randn_items, rng
+from .core import BadInput, Images, paired, pick_device, pick_precision, randn_items, rng
 from .data import DataLoaders
 from .schedule import stratified
 from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes
@@ -54,11 +55,11 @@ def budget_replay(
     if not logged or logged[-1] < 1: raise BadInput(f"the log ends at {logged[-1] if logged else 0:.0%} of its budget; only a finished run can be replayed: finish it with learn.resume(RUN).fit(callbacks=[Checkpoint(RUN)])")
     return lambda i, seconds: logged[i]
 
-# %% ../nbs/08_train.ipynb #bdd64265
+# %% ../nbs/08_train.ipynb #001d965e
 def warm_hold_cosine(
     progress: float,         # 0…1
     warm: float = .02,       # share of the budget spent rising; long enough for Adam to have seen a few batches
-    hold: float = .3,        # share after which the rate begins to fall; 1: never
+    hold: float = .7,        # share after which the rate begins to fall; 1: never
 ) -> float:                  # share of the peak learning rate, 0…1
     "Learning rate as a function of progress: up, level, down to 0"
     if progress < warm: return max(.01, progress / warm)
@@ -78,12 +79,12 @@ def cool_down(
     "From the peak to 0 along 1 - sqrt(progress), fast at first: the end of a run that was held at its peak ([Hägele et al. 2024](https://arxiv.org/abs/2405.18392))"
     return 1 - math.sqrt(progress)
 
-# %% ../nbs/08_train.ipynb #09291589
+# %% ../nbs/08_train.ipynb #818da634
 class EMA:
     "Running average of a module's weights with a memory that is a share of the run so far"
     def __init__(self,
         module: nn.Module,      # whose weights are averaged
-        gamma: float = 6.,     # weight of step j among i is about (j/i)**gamma: the memory is about 1/(gamma+1) of the run
+        gamma: float = 16.,    # weight of step j among i is about (j/i)**gamma: the memory is about 1/(gamma+1) of the run
     ):
         self.module, self.gamma, self.i = copy.deepcopy(module).requires_grad_(False).eval(), gamma, 0
 
@@ -212,20 +213,66 @@ def _not_finite(at, bad): # the report
             + ("It was so from the start: look at the data (dls.show_batch(), block.doctor()), and try precision='fp32'" if early else
                "Begin a new run with lr ten times lower, or in fp32"))
 
-# %% ../nbs/08_train.ipynb #6f7fcd8d
-def adamw(params) -> torch.optim.Optimizer: # the optimiser, unless another is asked for
-    "AdamW with a short memory of squared gradients"
-    return torch.optim.AdamW(params, betas=(.9, .99), weight_decay=.01, fused=True)
+# %% ../nbs/08_train.ipynb #d6f5d3cc
+def orthogonal(
+    m: Tensor,               # (N, rows, columns), finite
+    n_iter: int = 5,         # rounds; each multiplies small singular values by 3.4
+) -> Tensor:                 # like `m`
+    "The nearest matrices whose singular values are all 1, roughly: what was not tiny ends between .68 and 1.14"
+    m = m / m.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)         # no singular value above 1
+    wide = m.shape[1] <= m.shape[2]
+    square = m @ m.mT if wide else m.mT @ m                           # singular values squared
+    one = torch.eye(square.shape[1], dtype=m.dtype, device=m.device)
+    turn = one
+    for _ in range(n_iter):
+        r = 3.4445 * one - 4.7750 * square + 2.0315 * square @ square # s -> 3.4445 s - 4.7750 s^3 + 2.0315 s^5
+        turn, square = r @ turn, r @ square @ r
+    return turn @ m if wide else m @ turn
 
+# %% ../nbs/08_train.ipynb #ab1521cf
+def inner_matrix(p: nn.Parameter) -> bool: # of a network
+    "Whether a weight maps features to features over several places: a convolution of 2x2 or more, with more than 16 channels on both sides"
+    return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
+
+class Muon(torch.optim.AdamW):
+    "Muon for the matrices inside of a network, AdamW with a short memory for the rest"
+    def __init__(self,
+        params,                      # of the network
+        momentum: float = .95,       # memory of the running gradient
+        size: float = .3,            # root mean square of an update at rate 1
+        matrix: Callable = inner_matrix, # parameter -> whether it is Muon's
+        betas: tuple = (.9, .99),    # AdamW's memories
+        weight_decay: float = .01,   # AdamW's
+    ):
+        params = list(params)
+        self.momentum, self.size, self.alike = momentum, size, {}
+        for p in params:             # matrices of one shape are turned together
+            if matrix(p): self.alike.setdefault((p.shape[0], p[0].numel()), []).append(p)
+        super().__init__(params, betas=betas, weight_decay=weight_decay, fused=True)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        "Muon's share first; what has no gradient left, AdamW passes over"
+        rate = self.param_groups[0]['lr']
+        for shape, ps in self.alike.items():
+            ps = [p for p in ps if p.grad is not None]
+            for p in ps: self.state[p].setdefault('momentum', torch.zeros_like(p)).lerp_(p.grad, 1 - self.momentum)
+            ahead = [torch.lerp(p.grad, self.state[p]['momentum'], self.momentum).flatten(1) for p in ps]   # Nesterov's look ahead
+            for p, u in zip(ps, orthogonal(torch.stack(ahead)) if ps else ()):
+                p.sub_(u.view_as(p), alpha=rate * self.size * max(shape)**.5)
+                p.grad = None
+        super().step(closure)
+
+# %% ../nbs/08_train.ipynb #a9e52673
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
         dls: DataLoaders,               # what to learn
         net: nn.Module = None,          # F(x, c_noise, label); None: a U-Net for these data
-        recipe: Recipe = recipes['edm'],# row, density, weight and grid
+        recipe: Recipe = recipes['two_minutes'], # row, density, weight and grid
         lr: float = 3e-3,               # peak learning rate
-        opt: Callable = adamw,          # parameters -> optimiser
-        gamma: float = 6.,              # memory of the average is about 1/(gamma+1) of the run
+        opt: Callable = Muon,           # parameters -> optimiser
+        gamma: float = 16.,             # memory of the average is about 1/(gamma+1) of the run
         label_drop: float = .1,         # share of hidden labels
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
@@ -436,27 +483,23 @@ def lr_find(
     smooth = [sorted(near)[len(near) // 2] for near in (losses[max(0, k - 2):k + 3] for k in range(len(losses)))]   # running median
     return RateRange(rates, losses, rates[smooth.index(min(smooth))] / 3)
 
-# %% ../nbs/08_train.ipynb #6a71367b
+# %% ../nbs/08_train.ipynb #e7014a11
 def check_fast(
     learn: Learner,          # as it will be trained; left as it is
     pairs: int = 10,         # how often both are timed
-    block: int = 4,          # steps at a time
-) -> dict:                   # 'speed-up' (median, low, high), 'denoised', 'gradient'
+    seconds: float = .3,     # how long one is timed before the other has its turn
+) -> dict:                   # 'speed-up' (an Interval), 'denoised', 'gradient'
     "Speed of a learner's gradients against eager float32, and the largest difference in denoised pictures and relative one in gradients"
     plain, fast = copy.deepcopy(learn.model), copy.deepcopy(learn.model)
     plain.precision = 'fp32'
     run = {'plain': plain, 'fast': torch.compile(fast) if learn.compile else fast}
     x0, sigma, eps, cond = train_batch(learn.dls.batch(learn.at.i, learn.seed), learn.scaled, learn.seed, learn.at.i, learn.label_drop)
-    def work(model, n=1):
-        began = time.perf_counter()
-        for _ in range(n):
-            model.zero_grad()
-            loss_and_gradient(model, x0, sigma, eps, cond, learn.scaled.weight, learn.spoil, learn.accumulate).item()
-        return (time.perf_counter() - began) / n
+    def work(model):
+        model.zero_grad()
+        return loss_and_gradient(model, x0, sigma, eps, cond, learn.scaled.weight, learn.spoil, learn.accumulate).item()
     for m in run.values(): work(m)                                     # compiles, if it does
     flat = {k: torch.cat([p.grad.flatten() for p in m.parameters() if p.grad is not None]) for k, m in run.items()}
     with torch.no_grad(): guess = {k: m(learn.spoil(x0, sigma, eps), sigma, **cond) for k, m in run.items()}
-    ratios = sorted(work(run['plain'], block) / work(run['fast'], block) for _ in range(pairs))
-    edge = max(0, round(pairs / 2 - .98 * pairs**.5) - 1)              # at least 95 % interval of a median, from the ranks
-    return {'speed-up': (ratios[pairs // 2], ratios[edge], ratios[-1 - edge]), 'denoised': (guess['plain'] - guess['fast']).abs().max().item(),
+    timed = paired(lambda: work(run['plain']), lambda: work(run['fast']), pairs, seconds)
+    return {'speed-up': timed.ratio, 'denoised': (guess['plain'] - guess['fast']).abs().max().item(),
             'gradient': ((flat['plain'] - flat['fast']).norm() / flat['plain'].norm()).item()}
