@@ -6,13 +6,12 @@
 __all__ = ['peer_nets', 'Call', 'layer_calls', 'run_call', 'stepping', 'bare', 'product', 'step_costs', 'rate', 'sampling_costs',
            'import_costs', 'peer_step', 'peer_costs', 'bench_table']
 
-# %% ../nbs/85_bench.ipynb #7055b0b6
+# %% ../nbs/85_bench.ipynb #89383b84
 import copy, subprocess, sys
 from typing import Callable, NamedTuple
 import torch
 from torch import nn
 from .core import BadInput, Interval, autocast, optional, paired
-from .data import DataLoaders
 from .sample import fast, quality, sample
 from .train import EMA, Learner, loss_and_gradient, train_batch
 from .unet import summary
@@ -140,21 +139,21 @@ def import_costs(
         rows[f'import {m}, s'] = timed.a
     return rows | {'import torch, s': timed.b}
 
-# %% ../nbs/85_bench.ipynb #07f7a002
+# %% ../nbs/85_bench.ipynb #9d9af3c4
 peer_nets = {'diffusers, small': dict(sample_size=28, block_out_channels=(32, 64, 64), norm_num_groups=8),   # down blocks of its first example
              'diffusers, as in lessons': dict(sample_size=32, block_out_channels=(32, 64, 128, 256), norm_num_groups=8)}
 
 def peer_step(
-    dls: DataLoaders,    # pictures of one channel
+    learn: Learner,      # its data and device
     sample_size: int,    # edge to which pictures are padded
     block_out_channels: tuple, # of the network
     **config,            # of UNet2DModel
 ) -> Callable:           # one call, one step
     "A training step of diffusers' U-Net: predict the noise, float32, AdamW"
     d = optional('diffusers')
-    k, c = len(block_out_channels), dls.spec.shape[0]
+    dls, k, c = learn.dls, len(block_out_channels), learn.dls.spec.shape[0]
     net = d.UNet2DModel(sample_size=sample_size, in_channels=c, out_channels=c, layers_per_block=2, block_out_channels=block_out_channels,
-                        down_block_types=('DownBlock2D',) + ('AttnDownBlock2D',) * (k - 1), up_block_types=('AttnUpBlock2D',) * (k - 1) + ('UpBlock2D',), **config).to(dls.device)
+                        down_block_types=('DownBlock2D',) + ('AttnDownBlock2D',) * (k - 1), up_block_types=('AttnUpBlock2D',) * (k - 1) + ('UpBlock2D',), **config).to(learn.device)
     schedule, opt, steps = d.DDPMScheduler(), torch.optim.AdamW(net.parameters(), 4e-4), iter(range(10**9))
     pad = (sample_size - dls.spec.shape[-1]) // 2
     def step():
@@ -176,7 +175,7 @@ def peer_costs(
     except BadInput: return {}
     rows, step = {}, stepping(learn)
     for name, config in peer_nets.items():
-        timed = paired(peer_step(learn.dls, **config), step, **timing)
+        timed = paired(peer_step(learn, **config), step, **timing)
         rows |= {f'{name}, pictures/s': rate(timed.a, learn.dls.bs), f'{name} / ours, time of a step': timed.ratio}
     return rows
 

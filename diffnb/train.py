@@ -229,7 +229,7 @@ def orthogonal(
         turn, square = r @ turn, r @ square @ r
     return turn @ m if wide else m @ turn
 
-# %% ../nbs/08_train.ipynb #ab1521cf
+# %% ../nbs/08_train.ipynb #222751ca
 def inner_matrix(p: nn.Parameter) -> bool: # of a network
     "Whether a weight maps features to features over several places: a convolution of 2x2 or more, with more than 16 channels on both sides"
     return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
@@ -256,7 +256,10 @@ class Muon(torch.optim.AdamW):
         rate = self.param_groups[0]['lr']
         for shape, ps in self.alike.items():
             ps = [p for p in ps if p.grad is not None]
-            for p in ps: self.state[p].setdefault('momentum', torch.zeros_like(p)).lerp_(p.grad, 1 - self.momentum)
+            for p in ps:
+                if not self.state[p]: self.state[p].update(step=torch.zeros(()), momentum=torch.zeros_like(p))
+                self.state[p]['step'] += 1
+                self.state[p]['momentum'].lerp_(p.grad, 1 - self.momentum)
             ahead = [torch.lerp(p.grad, self.state[p]['momentum'], self.momentum).flatten(1) for p in ps]   # Nesterov's look ahead
             for p, u in zip(ps, orthogonal(torch.stack(ahead)) if ps else ()):
                 p.sub_(u.view_as(p), alpha=rate * self.size * max(shape)**.5)
