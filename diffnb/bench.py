@@ -126,9 +126,9 @@ def sampling_costs(
         rows |= {f'{name} sampling, pictures/s': rate(timed.a, n), f'{name} sampler / bare network': timed.ratio}
     return rows
 
-# %% ../nbs/85_bench.ipynb #37b83bc9
+# %% ../nbs/85_bench.ipynb #6b666499
 def import_costs(
-    modules: tuple = ('diffnb.core', 'diffnb.train', 'diffnb.cli'), # what is imported
+    modules: tuple = ('diffnb.core', 'diffnb.train'), # what is imported
     pairs: int = 6,      # how often
 ) -> dict:               # name -> Interval of seconds
     "Seconds until a module is imported, in a process of its own"

@@ -8,8 +8,8 @@ __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', '
            'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
            'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #e6bc2a40
-import atexit, copy, json, math, os, time
+# %% ../nbs/08_train.ipynb #fea079a2
+import atexit, copy, json, math, os, time, weakref
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -134,7 +134,7 @@ def loss_and_gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #15344d4e
+# %% ../nbs/08_train.ipynb #5aa6dd08
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -162,9 +162,16 @@ def join_processes(
     if int(os.environ.get('WORLD_SIZE', 1)) == 1: return Processes(device=pick_device(device))
     from accelerate import Accelerator
     a = Accelerator(cpu=device == 'cpu')
-    leave = a.state.destroy_process_group        # or the threads that listen to the others abort the process at its end
-    atexit.unregister(leave); atexit.register(leave)
-    return Processes(a.process_index, a.num_processes, torch.device('cpu') if a.device.type == 'cpu' else a.device, a.prepare_model)
+    wrapped = weakref.WeakSet()
+    def wrap(module):
+        shared = a.prepare_model(module)
+        wrapped.add(shared)
+        return shared
+    def leave():                                  # or the threads that listen to the others abort the process at its end
+        for m in wrapped: m.reducer = m.logger = m.process_group = None
+        a.state.destroy_process_group()
+    atexit.register(leave)
+    return Processes(a.process_index, a.num_processes, torch.device('cpu') if a.device.type == 'cpu' else a.device, wrap)
 
 def train_steps(
     denoise: nn.Module,          # denoise(x, sigma, **cond) -> x0, with parameters
@@ -229,7 +236,7 @@ def orthogonal(
         turn, square = r @ turn, r @ square @ r
     return turn @ m if wide else m @ turn
 
-# %% ../nbs/08_train.ipynb #222751ca
+# %% ../nbs/08_train.ipynb #c746da6f
 def inner_matrix(p: nn.Parameter) -> bool: # of a network
     "Whether a weight maps features to features over several places: a convolution of 2x2 or more, with more than 16 channels on both sides"
     return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
@@ -238,6 +245,7 @@ class Muon(torch.optim.AdamW):
     "Muon for the matrices inside of a network, AdamW with a short memory for the rest"
     def __init__(self,
         params,                      # of the network
+        lr: float = 3e-3,            # rate of both; `train_steps` sets it at every step
         momentum: float = .95,       # memory of the running gradient
         size: float = .3,            # root mean square of an update at rate 1
         matrix: Callable = inner_matrix, # parameter -> whether it is Muon's
@@ -248,12 +256,12 @@ class Muon(torch.optim.AdamW):
         self.momentum, self.size, self.alike = momentum, size, {}
         for p in params:             # matrices of one shape are turned together
             if matrix(p): self.alike.setdefault((p.shape[0], p[0].numel()), []).append(p)
-        super().__init__(params, betas=betas, weight_decay=weight_decay, fused=True)
+        super().__init__(params, lr, betas=betas, weight_decay=weight_decay, fused=True)
 
     @torch.no_grad()
     def step(self, closure=None):
         "Muon's share first; what has no gradient left, AdamW passes over"
-        rate = self.param_groups[0]['lr']
+        rate, kept = self.param_groups[0]['lr'], [(p, p.grad) for ps in self.alike.values() for p in ps]
         for shape, ps in self.alike.items():
             ps = [p for p in ps if p.grad is not None]
             for p in ps:
@@ -265,6 +273,7 @@ class Muon(torch.optim.AdamW):
                 p.sub_(u.view_as(p), alpha=rate * self.size * max(shape)**.5)
                 p.grad = None
         super().step(closure)
+        for p, g in kept: p.grad = g      # for whoever looks at it
 
 # %% ../nbs/08_train.ipynb #a9e52673
 class Learner:
