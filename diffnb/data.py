@@ -280,10 +280,11 @@ def open_dataset(
         raise BadInput(f"data set {name!r} cannot be opened ({type(e).__name__}: {str(e).splitlines()[0][:120]}); is the name right and the network up? "
                        "A folder made with save_to_disk needs no network") from None
 
-# %% ../nbs/01_data.ipynb #96a05c84
+# %% ../nbs/01_data.ipynb #f225b605
 def read_idx(path: Path) -> np.ndarray:
     "A file of bytes in IDX format, gzipped or not, as an array; an error says in what way a file is not one"
-    try: raw = (gzip.open if path.suffix == '.gz' else open)(path, 'rb').read()
+    try:
+        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f: raw = f.read()
     except (EOFError, OSError, gzip.zlib.error) as e:
         raise BadInput(f"{path} cannot be read: it is truncated, not gzip, or not yours to read ({e}); fetch it again") from None
     if len(raw) < 4 or raw[:3] != b'\0\0\x08' or not 1 <= raw[3] <= 3:
