@@ -128,14 +128,16 @@ def write_atomic(
             os.fsync(folder); os.close(folder)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../nbs/00_core.ipynb #6a34dc05
+# %% ../nbs/00_core.ipynb #3fb281b5
 class Interval(NamedTuple):
     "A median and an interval that holds the true one in at least 95 of 100 cases (from six values on)"
     value: float
     low: float
     high: float
 
-    def __str__(self): return f'{self.value:.3g} ({self.low:.3g} to {self.high:.3g})'
+    def __str__(self):
+        value, low, high = (f'{v:,.0f}' if abs(v) >= 1000 else f'{v:.3g}' for v in self)
+        return f'{value} ({low} to {high})'
 
 def median_interval(
     values: list,        # measurements, 1 or more
@@ -159,7 +161,7 @@ def paired(
     wait: Callable = lambda: None, # returns when the device has done what it was asked for, such as torch.cuda.synchronize
 ) -> Pairs:
     "Time `a` against `b`, block by block, each pair in the other order"
-    if pairs < 1 or not seconds >= 0: raise BadInput(f"pairs (={pairs}) must be 1 or more, and seconds (={seconds}) 0 or more")
+    if pairs < 1 or not 0 <= seconds < math.inf: raise BadInput(f"pairs (={pairs}) must be 1 or more, and seconds (={seconds}) finite, 0 or more")
     def clock(f, n):
         began = time.perf_counter()
         for _ in range(n): f()

@@ -112,7 +112,7 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #bda84d74
+# %% ../nbs/06_unet.ipynb #c715e239
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
@@ -128,7 +128,7 @@ class UNet(nn.Module):
         attention: tuple = (),          # at which sizes to attend on the way down and in the middle, as indices into `channels`: -1 is the coarsest
     ):
         super().__init__()
-        if any(c % 8 for c in channels) or not channels: raise BadInput(f"channels {tuple(channels)} must be multiples of 8, such as (32, 64)")
+        if any(c < 8 or c % 8 for c in channels) or not channels: raise BadInput(f"channels {tuple(channels)} must be multiples of 8, such as (32, 64)")
         if not all(-len(channels) <= i < len(channels) for i in attention):
             raise BadInput(f"attention {tuple(attention)} must name sizes {-len(channels)} to {len(channels) - 1}, as there are {len(channels)} channels")
         block = lambda a, b: ResBlock(a, b, dim, inner)
