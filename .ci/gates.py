@@ -60,6 +60,9 @@ def outputs():
                 png = ''.join(o.get('data', {}).get('image/png', ''))
                 if len(png) * .75 > 60e3: bad.append(f'{p.name} stores a picture of {len(png)*.75e-3:.0f} KB, allowed are 60')
     return bad + ([f'{total/1e6:.1f} MB of outputs in all, allowed are 6'] if total > 6e6 else [])
+def words_for_pictures():
+    return [f"{p.name}: the cell '{source(c).splitlines()[0][:50]}' draws and has no line '# alt: …'" for p, nb in notebooks.items() for c in code_cells(nb)
+            if any('image/png' in o.get('data', {}) for o in c['outputs']) and not re.search(r'^# alt: \S', source(c), re.M)]
 def numbers_once():
     n = [p.name[:2] for p in notebooks if p.parent.name == 'nbs' and p.name[:2].isdigit()]
     return [f'two notebooks have the number {i}' for i in set(n) if n.count(i) > 1]
@@ -77,7 +80,7 @@ def no_device():
     return [f'{m}.py names a device: {l.strip()}' for m in exports() for l in (top/f'diffnb/{m}.py').read_text().splitlines() if re.search(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)", l)]
 
 if __name__ == '__main__':
-    gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, numbers_once, assets, light_import, no_device], 0
+    gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, words_for_pictures, numbers_once, assets, light_import, no_device], 0
     for g in gates:
         bad = g(); failed += bool(bad)
         print('FAILED' if bad else 'passed', g.__name__, *bad, sep='\n    ' if bad else ' ')

@@ -6,7 +6,7 @@ import base64, json, re, sys
 from pathlib import Path
 
 top = Path(__file__).resolve().parent.parent
-DIRECTIVE = re.compile(r'^\s*#\s*\|')
+DIRECTIVE, ALT, FOLDED = re.compile(r'^\s*#\s*(\||alt:)'), re.compile(r'^#\s*alt:\s*(.+)', re.M), re.compile(r'^#\s*\|\s*code-fold:\s*true', re.M)
 
 def parts():
     "README's text and its pictures as {path: bytes}"
@@ -16,13 +16,13 @@ def parts():
         if re.search(r'^\s*#\s*\|\s*hide', src, re.M): continue
         if c['cell_type'] == 'markdown': out.append(re.sub(r'\]\(images/', '](nbs/images/', src)); continue
         if c['cell_type'] != 'code': continue
-        out.append('```python\n' + '\n'.join(l for l in src.splitlines() if not DIRECTIVE.match(l)) + '\n```')
+        if not FOLDED.search(src): out.append('```python\n' + '\n'.join(l for l in src.splitlines() if not DIRECTIVE.match(l)) + '\n```')
         for o in c.get('outputs', []):
             data = o.get('data', {})
             if 'image/png' in data:
                 name = f'nbs/images/readme_{len(pictures) + 1}.png'
                 pictures[name] = base64.b64decode(''.join(data['image/png']))
-                out.append(f'![output of the code above]({name})')
+                out.append(f'![{ALT.search(src)[1]}]({name})')
             else: out.append('    ' + ''.join(o.get('text') or data.get('text/plain', '')).strip().replace('\n', '\n    '))
     return '<!-- written by .ci/readme.py from nbs/index.ipynb: edit that -->\n\n' + '\n\n'.join(out) + '\n', pictures
 

@@ -2,45 +2,35 @@
 
 Usage: .ci/rerun.py [NOTEBOOK ...]         without names: every notebook under nbs/
        .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow` or `#| notest`; without it they keep the outputs that they have
+       .ci/rerun.py --check [NOTEBOOK ...] store nothing; list the cells whose stored outputs are no longer what they show
 
-Pictures are stored as PNG, progress on stderr is dropped, and a cell that raises ends the run with exit status 1, its notebook unchanged.
+Each notebook has a process of its own. Exit status 1 if a cell raises; its notebook is then unchanged.
 """
-import os, re, sys
+import os, subprocess, sys
 from pathlib import Path
-os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')
-from fastcore.nbio import read_nb, write_nb
-from execnb.shell import CaptureShell
 
-def skipped(cell, slow):
-    "A cell that is not run keeps the outputs that it has."
-    first = ''.join(cell.source).lstrip().splitlines()[:2]
-    flags = {m[1] for l in first if (m := re.match(r'#\s*\|\s*(\w+)', l))}
-    return cell.cell_type != 'code' or bool(flags & {'notest', 'slow'} and not slow)
-
-def once(output):
-    "A PIL picture shows itself as PNG and as JPEG; one is enough"
-    if 'image/png' in output.get('data', {}): output['data'].pop('image/jpeg', None)
-    return output
-
-def rerun(path, slow=False):
-    nb = read_nb(path)
-    shell = CaptureShell(path.parent, mpl_format='png')
-    os.chdir(path.parent)
-    for cell in nb.cells:
-        if skipped(cell, slow): continue
-        cell.outputs = []
-        shell.cell(cell)
-        if shell.exc: print(shell.prettytb(path.name)); return False
-        cell.outputs = [once(o) for o in cell.outputs if o.get('name') != 'stderr']
-    write_nb(nb, path)
-    return True
+def one(path, slow, check):
+    "Run one notebook in this process"
+    os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')
+    from fastcore.nbio import read_nb, write_nb
+    from diffnb.book import changed_outputs, run_again
+    try: nb = run_again(path, slow)
+    except RuntimeError as e: print(e); return 1
+    if check:
+        for cell, what in changed_outputs(read_nb(path), nb): print(f'{path.name} {cell}: {what}')
+    else: write_nb(nb, path)
+    return 0
 
 if __name__ == '__main__':
-    args = sys.argv[1:]; slow = '--slow' in args; names = [a for a in args if a != '--slow']
+    flags, names = {a for a in sys.argv[1:] if a.startswith('--')}, [a for a in sys.argv[1:] if not a.startswith('--')]
+    if flags - {'--slow', '--check', '--one'}: sys.exit(__doc__)
+    if '--one' in flags: sys.exit(one(Path(names[0]), '--slow' in flags, '--check' in flags))
     paths = [Path(n).resolve() for n in names] or sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('[!_.]*.ipynb'))
-    bad = []
+    bad, said = [], 0
     for p in paths:
-        here = os.getcwd()
-        if not rerun(p, slow): bad.append(p.name)
-        os.chdir(here)
-    print(f'{len(paths)-len(bad)} re-run, {len(bad)} failed', *bad); sys.exit(bool(bad))
+        done = subprocess.run([sys.executable, __file__, '--one', *flags, str(p)], stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end='', flush=True)
+        if done.returncode: bad.append(p.name)
+        else: said += len(done.stdout.splitlines()) if '--check' in flags else 0
+    what = f'checked, {said} outputs differ from what is stored' if '--check' in flags else 're-run'
+    print(f'{len(paths)-len(bad)} {what}, {len(bad)} failed', *bad); sys.exit(bool(bad))

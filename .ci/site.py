@@ -1,7 +1,7 @@
-"""Build the site without Quarto: nbdev processes the notebooks, smalldocs renders them, every link is checked.
+"""Build the site without Quarto: nbdev processes the notebooks, smalldocs renders them, every page is checked.
 
-Usage: .ci/site.py [--selftest]     writes _proc and _docs in the current checkout, both made anew; exit status 1 if a cell raises, a page warns or a link is broken
-                                with --selftest, only checks that the link check finds what it should
+Usage: .ci/site.py [--selftest]     writes _proc and _docs in the current checkout, both made anew; exit status 1 if a cell raises, a page warns or something on a page is broken
+                                with --selftest, only checks that the check finds what it should
 """
 import html, json, os, re, shutil, sys, tempfile
 from html.parser import HTMLParser
@@ -66,6 +66,8 @@ def render(proc, cfg):
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(proc, work, ignore=shutil.ignore_patterns('_docs', '_site', '.quarto'))
     base, names = cfg.doc_host.rstrip('/') + cfg.doc_baseurl.rstrip('/'), pages_of(work)
+    quarto = yaml.safe_load((work/'_quarto.yml').read_text())
+    quarto['website']['sidebar']['contents'] = expand(quarto['website']['sidebar']['contents'], names, work)   # before pages get their new names
     for old, new in names.items():
         nb = json.loads(old.read_text(encoding='utf8'))
         fix = lambda src: relative_links(''.join(src), old, names, work, base)
@@ -74,8 +76,6 @@ def render(proc, cfg):
             for o in c.get('outputs', []):
                 if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = fix(o['data']['text/markdown'])
         old.unlink(); new.write_text(json.dumps(nb), encoding='utf8')
-    quarto = yaml.safe_load((work/'_quarto.yml').read_text())
-    quarto['website']['sidebar']['contents'] = expand(quarto['website']['sidebar']['contents'], names, work)
     quarto['format']['html'].pop('html-math-method', None)
     quarto['project']['output-dir'] = '_docs'
     (work/'_quarto.yml').write_text(yaml.safe_dump(quarto, sort_keys=False))
@@ -87,47 +87,74 @@ def render(proc, cfg):
     return site.warnings
 
 class Page(HTMLParser):
-    "Anchors and links of one page"
-    def __init__(self): super().__init__(); self.ids, self.links = set(), []
+    "What a page has that can be wrong"
+    def __init__(self):
+        super().__init__()
+        self.ids, self.twice, self.links, self.no_alt, self.foreign, self.stored_error = set(), [], [], 0, [], False
+        self.words = ''
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
+        if attrs.get('id') in self.ids: self.twice.append(attrs['id'])
         self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
         self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
+        if tag == 'img' and not (attrs.get('alt') or '').strip(): self.no_alt += 1
+        if tag in ('script', 'img', 'iframe') and urlsplit(attrs.get('src') or '').netloc or tag == 'link' and attrs.get('rel') == 'stylesheet' and urlsplit(attrs.get('href') or '').netloc:
+            self.foreign.append(attrs.get('src') or attrs.get('href'))
+        self.stored_error |= 'cell-output-error' in (attrs.get('class') or '')
+    def handle_data(self, data): self.words += data
 
-def broken_links(docs):
-    "(page, link, what is wrong) for every link within the site, and how many pages there are"
-    pages = {}
+def faults(docs, base=''):
+    "(page, what, what is wrong with it) for everything on the site that a reader would stumble over, and how many pages there are"
+    pages, bad = {}, []
     for f in docs.rglob('*.html'): pages[f] = Page(); pages[f].feed(f.read_text(encoding='utf8'))
-    bad = []
     for f, page in pages.items():
+        say = lambda what, why: bad.append((f.relative_to(docs), what, why))
         for link in page.links:
             s = urlsplit(link)
-            if s.scheme or s.netloc: continue
-            path = unquote(s.path)
+            ours = base and link.startswith(base)
+            if (s.scheme or s.netloc) and not ours: continue
+            path = unquote(s.path if not ours else link[len(base):].split('#')[0] or '/')
             target = f if not path else (docs/path.lstrip('/') if path.startswith('/') else f.parent/path).resolve()
             if target.is_dir(): target /= 'index.html'
-            if not target.exists(): bad.append((f.relative_to(docs), link, 'no such file'))
-            elif s.fragment and target in pages and unquote(s.fragment) not in pages[target].ids: bad.append((f.relative_to(docs), link, 'no such anchor'))
+            if target.suffix == '.ipynb': say(link, 'leads to a notebook instead of its page')
+            elif not target.exists(): say(link, 'no such file')
+            elif s.fragment and target in pages and unquote(s.fragment) not in pages[target].ids: say(link, 'no such anchor')
+        for i in page.twice: say(f'#{i}', 'two places have this anchor')
+        if page.no_alt: say(f'{page.no_alt} pictures', 'no words in the place of a picture: begin the cell with # alt: …')
+        for link in page.foreign: say(link, 'loaded from elsewhere')
+        if page.stored_error: say('a cell', 'shows an error')
+        if re.search(r'\\[([].{1,200}?\\[)\]]', page.words): say('a formula', 'was not rendered')
+    home = pages.get(docs/'index.html')
+    if home:
+        from_home = {(docs/unquote(urlsplit(l).path)).resolve() for l in home.links if not urlsplit(l).netloc and urlsplit(l).path}
+        bad += [(f.relative_to(docs), 'the page', 'is not in the sidebar') for f in pages if f not in from_home and f.name not in ('index.html', '404.html')]
     return bad, len(pages)
 
 def selftest():
-    "A site of two pages with one good link and three bad ones: exit status 0 if exactly the bad ones are found"
+    "A small site with one fault of each kind: exit status 0 if exactly these are found"
+    good = '<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a><img src="p.png" alt="a shirt"><a href="c.html">c</a><math><mi>x</mi></math>'
+    seeded = {'no such file': '<a href="d.html">no page</a>', 'no such anchor': '<a href="b.html#gone">no anchor</a>', 'no such file ': '<img src="none.png" alt="lost">',
+              'no words in the place of a picture: begin the cell with # alt: …': '<img src="p.png">', 'two places have this anchor': '<p id="top">again</p>', 'loaded from elsewhere': '<script src="https://cdn.example.org/x.js"></script>',
+              'shows an error': '<div class="cell-output cell-output-error">ValueError</div>', 'was not rendered': '<p>\\(x^2\\)</p>', 'leads to a notebook instead of its page': '<a href="b.ipynb">source</a>',
+              'no such file  ': '<a href="https://site/x/e.html">own address, no page</a>'}
     with tempfile.TemporaryDirectory() as d:
         docs = Path(d).resolve()
-        (docs/'a.html').write_text('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="c.html">no page</a><a href="b.html#gone">no anchor</a><img src="none.png">')
-        (docs/'b.html').write_text('<h1 id="here">b</h1><a href="https://example.org">elsewhere</a>')
-        bad, n = broken_links(docs)
-        for b in bad: print('broken link:', *b)
-        return int(n != 2 or sorted(b[1] for b in bad) != ['b.html#gone', 'c.html', 'none.png'])
+        (docs/'p.png').write_bytes(b''); (docs/'b.html').write_text('<h1 id="here">b</h1><a href="https://example.org">elsewhere</a>'); (docs/'c.html').write_text('c')
+        (docs/'index.html').write_text(good); clean, n = faults(docs, 'https://site/x')
+        (docs/'lonely.html').write_text('nobody links here')
+        (docs/'index.html').write_text(good + ''.join(seeded.values())); bad, _ = faults(docs, 'https://site/x')
+        for b in bad: print('found:', *b)
+        want = sorted([k.strip() for k in seeded] + ['is not in the sidebar'])
+        return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want)
 
 if __name__ == '__main__':
     if '--selftest' in sys.argv: sys.exit(selftest())
     cfg = get_config()
     warnings = render(process(cfg), cfg)
-    bad, n = broken_links(cfg.config_path/'_docs')
+    bad, n = faults(cfg.config_path/'_docs', cfg.doc_host.rstrip('/') + cfg.doc_baseurl.rstrip('/'))
     for w in warnings: print('warning:', w)
-    for b in bad: print('broken link:', *b)
+    for b in bad: print('fault:', *b)
     missing = [p.name for p in Path(cfg.nbs_path).rglob('[!_.]*.ipynb')]
-    print(f'{n} pages in _docs, {len(bad)} broken links, {len(warnings)} warnings')
+    print(f'{n} pages in _docs, {len(bad)} faults, {len(warnings)} warnings')
     if n < len(missing): print(f'{len(missing)} notebooks, but only {n} pages')
     sys.exit(bool(bad or warnings or n < len(missing)))

@@ -71,7 +71,7 @@ class Running:
         if math.isfinite(v): self.total, self.weight = self.keep * self.total + (1 - self.keep) * v, self.keep * self.weight + 1 - self.keep
         return self.total / self.weight if self.weight else math.nan
 
-# %% ../nbs/07_callback.ipynb #edd9b8a1
+# %% ../nbs/07_callback.ipynb #dcb3e2aa
 class Progress(Callback):
     "Elapsed and remaining time, images/s and running loss of one call"
     def __init__(self,
@@ -84,7 +84,7 @@ class Progress(Callback):
         self.running, self.last, self.first = Running(), -1., getattr(learn, 'at', Step())
         self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}')
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Move the bar, ten times a second at most"
         loss, seconds = self.running.add(at.loss), at.seconds - self.first.seconds
         done = at.progress - self.first.progress
@@ -102,7 +102,7 @@ def clock(seconds: float) -> str:
     "Minutes and seconds"
     return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'
 
-# %% ../nbs/07_callback.ipynb #b0734a08
+# %% ../nbs/07_callback.ipynb #68f041c1
 class Log(Callback):
     "Append every step, as JSON, to a `.jsonl` file; a number that is not finite is null"
     def __init__(self,
@@ -115,7 +115,7 @@ class Log(Callback):
         if n not in (0, i): raise BadInput(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, choose a new file")
         self.file = open(self.path, 'a', buffering=1)
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "One line"
         print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(at).items()}), file=self.file)
 
@@ -143,7 +143,7 @@ def held_out_loss(
         total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, spoil, **batch).sum().item()
     return total / n
 
-# %% ../nbs/07_callback.ipynb #b520a94e
+# %% ../nbs/07_callback.ipynb #4277bc0e
 class Measured(NamedTuple):
     "One measurement of the held-out loss"
     step: int            # after which step
@@ -159,7 +159,7 @@ class HeldOut(Callback):
         _whole(times=times, n=n)
         self.times, self.n, self.seen, self.next = times, n, [], 1    # seen: a list of Measured; next: which share is due
 
-    def start(self, learn):
+    def start(self, learn): # a Learner, or what acts like one
         "Measure what there is before the first step, or what was due when a run was cut off"
         if learn.at.progress == 0: self.next = 1
         if not self.seen: self.seen.append(Measured(learn.at.i, learn.at.seconds, self.measure(learn)))
@@ -169,7 +169,7 @@ class HeldOut(Callback):
         "The held-out loss now"
         return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n, spoil=learn.spoil)
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
@@ -179,7 +179,7 @@ class Best(Callback):
     "Keep the averaged weights with the lowest held-out loss so far; put it after what measures, as `fit` does"
     def __init__(self): self.loss, self.i, self.weights = math.inf, 0, None
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Copy the weights if they were just measured and are the best"
         i, _, loss = learn.held_out.seen[-1]
         if i == at.i and loss < self.loss: self.loss, self.i, self.weights = loss, i, copy.deepcopy(learn.denoise.state_dict())
@@ -190,7 +190,7 @@ class Best(Callback):
         learn.denoise.load_state_dict(self.weights)
         learn.ema.i = self.i           # so that the card says over how many steps they were averaged
 
-# %% ../nbs/07_callback.ipynb #50fc94ca
+# %% ../nbs/07_callback.ipynb #351e65b1
 def show_again(
     fig,                       # a matplotlib figure
     handle=None,               # what the last call returned
@@ -210,11 +210,11 @@ class Live(Callback):
         show: Callable = show_again, # (figure, what it returned last) -> anything
     ): self.every, self.show = every, show
 
-    def start(self, learn):
+    def start(self, learn): # any with `at` and `held_out`
         "Nothing seen yet"
         self.rows, self.mean, self.running, self.drawn, self.learn, self.handle = [], [], Running(.95), getattr(learn, 'at', Step()).seconds, learn, None
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Take note; draw when it is time"
         self.rows.append(at); self.mean.append(self.running.add(at.loss))
         if at.seconds - self.drawn < self.every and not (at.progress >= 1 and self.every < math.inf): return
@@ -235,7 +235,7 @@ class Live(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #8295efa8
+# %% ../nbs/07_callback.ipynb #288a1599
 class SampleGrid(Callback):
     "Samples from the same noise, by the averaged weights, at the start, every few seconds and at the end"
     def __init__(self,
@@ -249,7 +249,7 @@ class SampleGrid(Callback):
         "Noise turned into noise, mostly"
         if not self.grids: self.take(learn, learn.at.seconds)
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Another grid when it is time, and after the last step"
         if at.seconds - self.grids[-1][0] >= self.every or at.progress >= 1: self.take(learn, at.seconds)
 
@@ -269,7 +269,7 @@ class SampleGrid(Callback):
         for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
         return strip.quantize(24)
 
-# %% ../nbs/07_callback.ipynb #ed125bec
+# %% ../nbs/07_callback.ipynb #89c3dd1a
 class LayerStats(Callback):
     "Spread of every layer's output and of its weights' gradient, step by step"
     def __init__(self,
@@ -279,7 +279,7 @@ class LayerStats(Callback):
         _whole(every=every)
         self.every, self.kinds = every, kinds
 
-    def start(self, learn):
+    def start(self, learn): # a Learner, or what acts like one
         "Listen to the layers"
         self.layers = {name: m for name, m in learn.model.net.named_modules() if isinstance(m, self.kinds)}
         self.at, self.outputs, self.gradients, self.now = [], [], [], {}
@@ -292,7 +292,7 @@ class LayerStats(Callback):
             if self.due and module.training: self.now[name] = out.detach().float().std()
         return hook
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "One column of each picture"
         if self.due and self.now:
             spread = lambda m: m.weight.grad.float().square().mean().sqrt() if m.weight.grad is not None else torch.tensor(0.)
@@ -320,7 +320,7 @@ class LayerStats(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #8c04af66
+# %% ../nbs/07_callback.ipynb #a7868fe0
 class Levels(Callback):
     "Error by noise level of the averaged weights on training and held-out pictures, at even shares of each budget"
     def __init__(self,
@@ -332,21 +332,25 @@ class Levels(Callback):
         _whole(times=times, n=n)
         self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, errors: training, held out, held out without labels)
 
-    def start(self, learn):
+    def start(self, learn): # a Learner, or what acts like one
         "Levels, pictures, and the linear denoiser that has to be beaten"
         spec = learn.dls.spec
         self.sigmas = torch.logspace(math.log10(self.low), math.log10(self.high), 9) * spec.std
         self.linear = linear_loss(learn.dls.train[:2000]['x'].cpu(), self.sigmas)
         self.next = math.floor(learn.at.progress * self.times + 1e-9) + 1
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
         self.seen.append((at.seconds, self.measure(learn, learn.dls.train), self.measure(learn, learn.dls.valid), self.measure(learn, learn.dls.valid, False)))
 
     @torch.no_grad()
-    def measure(self, learn, split, told: bool = True):
+    def measure(self,
+        learn,                   # whose averaged weights
+        split,                   # of its data
+        told: bool = True,       # whether the labels are told
+    ):
         "Errors on the first pictures of a split, a number for each level, with or without being told the labels"
         batch = dict(split[:min(self.n, len(split))])
         if not told: batch.pop('label', None)
@@ -365,7 +369,7 @@ class Levels(Callback):
         ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log'); ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #902ead37
+# %% ../nbs/07_callback.ipynb #d9de5dcf
 class Tracker(Callback):
     "Send loss, held-out loss, learning rate and gradient norm to whatever tracker `accelerate` knows"
     def __init__(self,
@@ -377,7 +381,7 @@ class Tracker(Callback):
         _whole(every=every)
         self.name, self.folder, self.project, self.every = name, str(folder), project, every
 
-    def start(self, learn):
+    def start(self, learn): # a Learner, or what acts like one
         "Open the tracker"
         from accelerate import Accelerator
         try: self.accelerator = Accelerator(cpu=learn.device.type == 'cpu', log_with=self.name, project_dir=self.folder)
@@ -386,7 +390,7 @@ class Tracker(Callback):
             raise BadInput(f"tracker {self.name!r} is not installed; allowed: 'tensorboard', 'wandb', 'mlflow', …: pip install {self.name}")
         self.accelerator.init_trackers(self.project, config=dict(lr=learn.lr, bs=learn.dls.bs, seed=learn.seed, recipe=learn.recipe.name))
 
-    def step(self, learn, at):
+    def step(self, learn, at: Step): # learn: whatever trains
         "An entry every so often, and whenever the held-out loss was measured"
         i, _, held = learn.held_out.seen[-1]
         values = {'held-out loss': held} if i == at.i else {}

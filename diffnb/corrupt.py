@@ -135,7 +135,7 @@ def _scrawl(x, level, eps, spec):
         return picture
     return _by_pillow(x, spec, change)
 
-# %% ../nbs/03_corrupt.ipynb #73874825
+# %% ../nbs/03_corrupt.ipynb #55dbffdb
 class Corrupted(Image):
     "A spoiled picture as uint8 (C, H, W); its noise has an address made of its bytes, so it is spoiled in the same way wherever it stands"
     def __init__(self,
@@ -147,7 +147,7 @@ class Corrupted(Image):
         super().__init__(**image)
         self.corruption, self.level, self.seed = corruption, (level, level) if isinstance(level, (int, float)) else tuple(level), seed
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: object) -> Tensor: # whatever Image takes
         "One picture; mean and standard deviation of the data count as half and a quarter of the range"
         x, (lo, hi) = super().encode(item), self.level
         spec = DataSpec(tuple(x.shape), self.lo, self.hi, ((self.lo + self.hi) / 2,) * len(x), (self.hi - self.lo) / 4, 0)
@@ -155,7 +155,11 @@ class Corrupted(Image):
         level = lo + (hi - lo) * torch.special.ndtr(eps[:, -1, -1, -1])
         return spec.to_uint8(self.corruption(spec.from_uint8(x[None]), level, eps, spec))[0]
 
-    def encode_all(self, items, bad: dict = None, first: int = 0) -> list:
+    def encode_all(self,
+        items,               # as in Type
+        bad: dict = None,    # as in Type
+        first: int = 0,      # as in Type
+    ) -> list:
         "As in Type, one by one"
         return super(Image, self).encode_all(items, bad, first)
 

@@ -69,14 +69,14 @@ def measure(
     var = (counts * (value - mean[:, None])**2).sum() / counts.sum()
     return tuple(mean.tolist()), var.sqrt().item()
 
-# %% ../nbs/01_data.ipynb #f3cee1a8
+# %% ../nbs/01_data.ipynb #5b3d60b6
 class Type:
     "What one entry of a batch is made of"
     def setup(self, items):
         "A type that has seen the items; by default nothing is learned from them"
         return self
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: object) -> Tensor: # whatever the source holds
         "One item as a tensor, the same shape for all"
         raise NotImplementedError
 
@@ -105,7 +105,7 @@ def _brief(item):
     text = str(item) if isinstance(item, (str, Path, int, float)) else f'{type(item).__name__} {getattr(item, "shape", getattr(item, "size", ""))}'
     return text if len(text) < 80 else '…' + text[-79:]
 
-# %% ../nbs/01_data.ipynb #fac7538e
+# %% ../nbs/01_data.ipynb #d09f246a
 class Image(Type):
     "A picture as uint8 (C, H, W)"
     modes = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
@@ -119,7 +119,7 @@ class Image(Type):
         self.lo, self.hi, self.mode, self.size = lo, hi, mode, (size, size) if isinstance(size, int) else size
         if self.size is not None and not (len(self.size) == 2 and min(self.size) >= 1): raise BadInput(f"size (={size}) must be 1 or more, one edge or (height, width)")
 
-    def open(self, item):
+    def open(self, item: object): # path or encoded bytes
         "A path or encoded bytes as a Pillow picture"
         from PIL import Image as PILImage, ImageOps, UnidentifiedImageError
         try:
@@ -133,7 +133,7 @@ class Image(Type):
         except UnidentifiedImageError: raise BadInput("not a picture that Pillow knows; remove it or convert it") from None
         except (OSError, SyntaxError, ValueError, PILImage.DecompressionBombError) as e: raise BadInput(f"a damaged picture ({e}); fetch it again or remove it") from None
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: object) -> Tensor: # path, encoded bytes, Pillow picture, array or tensor
         "One picture; greyscale may come as (H, W), channels may come last, as Pillow and matplotlib have them"
         if isinstance(item, dict) and 'bytes' in item: item = item['bytes'] or item['path']      # as datasets stores undecoded pictures
         if isinstance(item, (str, Path, bytes)): item = self.open(item)
@@ -172,7 +172,11 @@ class Image(Type):
         x = self._bytes(x.clamp(self.lo, self.hi) if x.is_floating_point() else x).cpu()
         return PILImage.fromarray((x[0] if len(x) == 1 else x.permute(1, 2, 0)).numpy())
 
-    def encode_all(self, items, bad: dict = None, first: int = 0) -> list:
+    def encode_all(self,
+        items,               # as in Type
+        bad: dict = None,    # as in Type
+        first: int = 0,      # as in Type
+    ) -> list:
         "As in Type; arrays of bytes are taken at once"
         whole = isinstance(items, (np.ndarray, Tensor)) and items.ndim in (3, 4) and self.mode is None and self.size is None
         if whole and items.dtype in (np.uint8, torch.uint8) and len(items):
@@ -182,7 +186,7 @@ class Image(Type):
             return x.permute(0, 3, 1, 2).contiguous() if x.shape[-1] <= 4 < x.shape[1] else x
         return super().encode_all(items, bad, first)
 
-# %% ../nbs/01_data.ipynb #09d64a33
+# %% ../nbs/01_data.ipynb #77f14bf4
 class Category(Type):
     "A class: any hashable value becomes its position in `vocab`"
     def __init__(self,
@@ -197,7 +201,7 @@ class Category(Type):
         "The classes that occur"
         return {v for v in _values(items) if v is not None and not isinstance(v, BadInput)}
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: object) -> Tensor: # a class
         "Position of `item` in the vocab, int64; where no class is a number, a number is a position already"
         item = item.item() if isinstance(item, (np.generic, Tensor)) else item
         if type(item) is int and 0 <= item < len(self.vocab) and not any(type(v) is int for v in self.vocab): return torch.tensor(item)
@@ -210,7 +214,7 @@ class Categories(Category):
         "The classes that occur"
         return {v for item in items if isinstance(item, (list, tuple, set)) for v in item}
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: list) -> Tensor: # of classes
         "float32 (n_classes,)"
         unknown = [v for v in item if v not in self.vocab]
         if unknown: raise BadInput(f"label {unknown[0]!r} is not in the vocab; allowed: {', '.join(map(str, self.vocab))}")
@@ -230,7 +234,7 @@ class Numbers(Type):
         x = torch.stack([x for x in map(self._try, items) if x is not None])
         return Numbers(self.vocab, x.mean(0).tolist(), x.std(0).clamp(min=1e-12).tolist())
 
-    def encode(self, item) -> Tensor:
+    def encode(self, item: list) -> Tensor: # of numbers
         "float32 (len(vocab),) of mean 0 and standard deviation 1"
         return ((self._row(item) - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
 
@@ -430,7 +434,7 @@ def batch_indices(
         out += _order(n, seed, epoch)[at:at + bs - len(out)].tolist()
     return torch.tensor(out[rank::world])
 
-# %% ../nbs/01_data.ipynb #5ef465ab
+# %% ../nbs/01_data.ipynb #55acde53
 class Resident:
     "One split, held in memory as it is stored; `split[i]` for any index is a batch as the model sees it"
     def __init__(self,
@@ -447,7 +451,13 @@ class Resident:
         "The same split on `device`"
         return Resident({k: v.to(device) for k, v in self.columns.items()}, self.spec)
 
-    def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict:
+    def batch(self,
+        bs: int,           # items in the batch of all processes
+        step: int,         # number of the batch, from 0
+        seed: int,         # the run's seed
+        rank: int,         # which process this is
+        world: int,        # how many share the batch
+    ) -> dict:
         "This process' share of batch `step`"
         return self[batch_indices(len(self), bs, seed, step, rank, world)]
 
@@ -465,7 +475,7 @@ class Streamed:
         self.ahead = None, None
     def __len__(self): return len(self.rows)
 
-    def stored(self, idx) -> dict:
+    def stored(self, idx: Tensor) -> dict: # positions in the split
         "Encoded items as columns, as Resident holds them"
         items = [self.encode(i) for i in self.rows[idx].reshape(-1).tolist()]
         shapes = Counter(tuple(item['x'].shape) for item in items)
@@ -480,7 +490,13 @@ class Streamed:
         "The same split with batches on `device`"
         return Streamed(self.encode, self.rows, self.labels, self.spec, self.workers, device)
 
-    def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict:
+    def batch(self,
+        bs: int,           # as in Resident
+        step: int,         # as in Resident
+        seed: int,         # as in Resident
+        rank: int,         # as in Resident
+        world: int,        # as in Resident
+    ) -> dict:
         "As in Resident; with workers, batches that follow each other are made ahead"
         make = lambda i: self.stored(batch_indices(len(self), bs, seed, i, rank, world))
         if not self.workers: return Resident(make(step), self.spec).to(self.device or 'cpu')[:]
@@ -515,7 +531,7 @@ class OnePass:
         "The same stream with batches on `device`"
         return OnePass(self.encoded, self.spec, self.buffer, device)
 
-    def items(self, seed: int):
+    def items(self, seed: int): # of the order
         "All items for ever, in an order that depends on `seed` alone"
         for epoch in range(10**9):
             held, g, n = [], rng(seed, 'buffer', epoch), 0
@@ -526,7 +542,13 @@ class OnePass:
             if not n: raise BadInput("the stream is empty; nothing can be trained on it")
             while held: yield pick()
 
-    def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict:
+    def batch(self,
+        bs: int,           # as in Resident
+        step: int,         # as in Resident
+        seed: int,         # as in Resident
+        rank: int,         # as in Resident
+        world: int,        # as in Resident
+    ) -> dict:
         "This process' share of batch `step`; going back, or ahead by more than one, reads the stream again up to there"
         if self.at != (bs, seed, step):
             self.stream = self.items(seed)
@@ -599,7 +621,7 @@ class DataLoaders:
         if 'image' not in b: return show_images(self.spec.to_uint8(b['x']), titles)
         return show_images(self.spec.to_uint8(torch.cat([b['x'], b['image']])), titles + ['condition'] * len(b['x']), n_cols=len(b['x']))
 
-# %% ../nbs/01_data.ipynb #e27dc326
+# %% ../nbs/01_data.ipynb #df83c607
 @dataclass
 class DataBlock:
     "Four answers: types, getters, split and batches; the source comes last"
@@ -613,11 +635,18 @@ class DataBlock:
         "Item `i` of a source with random access"
         return {k: v[i] for k, v in source.items()} if isinstance(source, dict) else source[i]
 
-    def item(self, source, i: int, name: str):
+    def item(self,
+        source,             # with random access
+        i: int,             # number of the item
+        name: str,          # in the batch
+    ):
         "What the getter of `name` finds in item `i`"
         return self.getter(self.row(source, i), name)
 
-    def getter(self, row, name: str):
+    def getter(self,
+        row,                # one item of a source
+        name: str,          # in the batch
+    ):
         "What the getter of `name` finds in an item"
         get = self.get.get(name, lambda item: item)
         try: return get(row) if callable(get) else row[get]
@@ -625,7 +654,10 @@ class DataBlock:
             has = ', '.join(map(str, row)) if isinstance(row, dict) else type(row).__name__
             raise BadInput(f"the getter of {name!r} ({get}) does not fit an item of {has} ({type(e).__name__}: {e})") from None
 
-    def column(self, source, name: str):
+    def column(self,
+        source,             # with random access
+        name: str,          # in the batch
+    ):
         "All that the getter of `name` finds"
         get = self.get.get(name, lambda item: item)
         whole = isinstance(source, dict) or hasattr(source, 'column_names')

@@ -171,7 +171,7 @@ def frechet(
     cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
     return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).item()
 
-# %% ../nbs/09_evaluate.ipynb #0bcab408
+# %% ../nbs/09_evaluate.ipynb #fb16403d
 @dataclass(frozen=True)
 class Score:
     "A number with its 95 % interval for the expected value at this n over fresh draws"
@@ -182,7 +182,7 @@ class Score:
     n: int             # pictures
     def __str__(self): return f'{self.name} {self.value:.3g} ({self.lo:.3g} to {self.hi:.3g}), n = {self.n:,}'
 
-def student95(dof: int) -> float:
+def student95(dof: int) -> float: # degrees of freedom, 1 or more
     "97.5 % quantile of Student's t: a table up to 7 degrees of freedom, above it the expansion of Cornish and Fisher, within 0.1 %"
     if dof < 8: return (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)[dof - 1]
     z = 1.959964

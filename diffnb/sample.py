@@ -261,7 +261,7 @@ def brownian_noise(
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise
 
-# %% ../nbs/05_sample.ipynb #6e58d211
+# %% ../nbs/05_sample.ipynb #a97d2166
 def sample(
     denoise: Callable,            # denoise(x, sigma, label=None) -> x0
     spec: DataSpec,               # what the pictures look like
@@ -270,7 +270,7 @@ def sample(
     n: int = None,                # how many; None: as many as labels
     seed: int = 0,                # of start noise and step noise
     n_steps: int = 25,            # steps of the sampler
-    step: Callable = heun(churn=.2), # the sampler
+    step: Callable = heun(churn=.4), # the sampler
     bs: int = 64,                 # pictures at once
     first: int = 0,               # index of the first sample
     noise: Callable = item_noise, # (shape, items, seed, like) -> noise for stochastic steps; or brownian_noise
@@ -293,5 +293,5 @@ def sample(
         out.append(state.x.cpu())
     return torch.cat(out)
 
-quality = dict(n_steps=25, step=heun(churn=.2))       # what `sample` does by default: 49 evaluations
+quality = dict(n_steps=25, step=heun(churn=.4))       # what `sample` does by default: 49 evaluations
 fast = dict(n_steps=12, step=multistep(2, eta=1.))    # 12 evaluations, for when waiting is worse

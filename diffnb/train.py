@@ -236,7 +236,7 @@ def orthogonal(
         turn, square = r @ turn, r @ square @ r
     return turn @ m if wide else m @ turn
 
-# %% ../nbs/08_train.ipynb #c746da6f
+# %% ../nbs/08_train.ipynb #c35182a1
 def inner_matrix(p: nn.Parameter) -> bool: # of a network
     "Whether a weight maps features to features over several places: a convolution of 2x2 or more, with more than 16 channels on both sides"
     return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
@@ -259,7 +259,7 @@ class Muon(torch.optim.AdamW):
         super().__init__(params, lr, betas=betas, weight_decay=weight_decay, fused=True)
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable = None):
         "Muon's share first; what has no gradient left, AdamW passes over"
         rate, kept = self.param_groups[0]['lr'], [(p, p.grad) for ps in self.alike.values() for p in ps]
         for shape, ps in self.alike.items():
@@ -275,7 +275,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #a9e52673
+# %% ../nbs/08_train.ipynb #2852fdab
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -392,7 +392,12 @@ class Learner:
                 if self.at.i == before[0].i: self.at, self.calls = before      # not a step was made: as if it had not been asked for
         return self
 
-    def sample(self, n: int = 20, label=None, seed: int = None, **kw) -> Images:
+    def sample(self,
+        n: int = 20,                # how many
+        label: list = None,         # names or numbers of classes, in turn; None: all
+        seed: int = None,           # of all noise; None: the run's
+        **kw,                       # arguments of `sample_from`: n_steps, step, guide, bs, …
+    ) -> Images:                    # (n, C, H, W), not clipped
         "`n` pictures, by default of every class in turn, from the averaged weights; see `sample_from`"
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 

@@ -112,7 +112,7 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
-# %% ../nbs/06_unet.ipynb #c715e239
+# %% ../nbs/06_unet.ipynb #7c6fc6c8
 class UNet(nn.Module):
     "F(x, c_noise, label) -> like x"
     def __init__(self,
@@ -177,7 +177,7 @@ class UNet(nn.Module):
             if i == 0 and str(size) in self.attend: h = self.attend[str(size)](h)
         return h
 
-    def check(self, x):
+    def check(self, x: Images): # or anything of that shape
         "Raise unless the picture can be folded and halved"
         unit = self.fold * 2**len(self.halve)
         if x.shape[-2] % unit or x.shape[-1] % unit:
