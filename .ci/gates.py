@@ -63,6 +63,8 @@ def outputs():
 def words_for_pictures():
     return [f"{p.name}: the cell '{source(c).splitlines()[0][:50]}' draws and has no line '# alt: …'" for p, nb in notebooks.items() for c in code_cells(nb)
             if any('image/png' in o.get('data', {}) for o in c['outputs']) and not re.search(r'^# alt: \S', source(c), re.M)]
+def nothing_left_open():
+    return [f"{p.name}: {m[0]}" for p, nb in notebooks.items() for c in nb['cells'] if c['cell_type'] == 'markdown' for m in [re.search(r'\b[A-Z]+_(TEXT|STEPS)\b|TODO|FIXME', source(c))] if m]
 def numbers_once():
     n = [p.name[:2] for p in notebooks if p.parent.name == 'nbs' and p.name[:2].isdigit()]
     return [f'two notebooks have the number {i}' for i in set(n) if n.count(i) > 1]
@@ -80,7 +82,7 @@ def no_device():
     return [f'{m}.py names a device: {l.strip()}' for m in exports() for l in (top/f'diffnb/{m}.py').read_text().splitlines() if re.search(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)", l)]
 
 if __name__ == '__main__':
-    gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, words_for_pictures, numbers_once, assets, light_import, no_device], 0
+    gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, words_for_pictures, nothing_left_open, numbers_once, assets, light_import, no_device], 0
     for g in gates:
         bad = g(); failed += bool(bad)
         print('FAILED' if bad else 'passed', g.__name__, *bad, sep='\n    ' if bad else ' ')

@@ -1,7 +1,7 @@
 """Run notebooks from top to bottom and store what they show.
 
 Usage: .ci/rerun.py [NOTEBOOK ...]         without names: every notebook under nbs/
-       .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow` or `#| notest`; without it they keep the outputs that they have
+       .ci/rerun.py --slow [NOTEBOOK ...]  also the cells marked `#| slow`; without it they keep the outputs that they have, as those marked `#| notest` always do
        .ci/rerun.py --check [NOTEBOOK ...] store nothing; list the cells whose stored outputs are no longer what they show
 
 Each notebook has a process of its own. Exit status 1 if a cell raises; its notebook is then unchanged.

@@ -17,6 +17,8 @@ import nbdev.doclinks
 from smalldocs.config import load
 from smalldocs.site import Site
 
+FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
+
 def process(cfg):
     "What `nbdev_docs` does before it calls Quarto; an exported or import cell that raises ends it"
     shutil.rmtree(cfg.config_path/'_proc', ignore_errors=True)
@@ -84,6 +86,7 @@ def render(proc, cfg):
     shutil.rmtree(docs, ignore_errors=True)
     shutil.copytree(site.out, docs); shutil.rmtree(work)
     for p in docs.rglob('*.html'): p.write_text(mathml(p.read_text(encoding='utf8')), encoding='utf8')
+    for p in docs.rglob('*.css'): p.write_text(FOREIGN_STYLE.sub('', p.read_text(encoding='utf8')), encoding='utf8')   # fonts: the system has some
     return site.warnings
 
 class Page(HTMLParser):
@@ -124,6 +127,7 @@ def faults(docs, base=''):
         for link in page.foreign: say(link, 'loaded from elsewhere')
         if page.stored_error: say('a cell', 'shows an error')
         if re.search(r'\\[([].{1,200}?\\[)\]]', page.words): say('a formula', 'was not rendered')
+    bad += [(f.relative_to(docs), FOREIGN_STYLE.search(f.read_text(encoding='utf8'))[0][:60], 'loaded from elsewhere') for f in docs.rglob('*.css') if FOREIGN_STYLE.search(f.read_text(encoding='utf8'))]
     home = pages.get(docs/'index.html')
     if home:
         from_home = {(docs/unquote(urlsplit(l).path)).resolve() for l in home.links if not urlsplit(l).netloc and urlsplit(l).path}
@@ -141,10 +145,10 @@ def selftest():
         docs = Path(d).resolve()
         (docs/'p.png').write_bytes(b''); (docs/'b.html').write_text('<h1 id="here">b</h1><a href="https://example.org">elsewhere</a>'); (docs/'c.html').write_text('c')
         (docs/'index.html').write_text(good); clean, n = faults(docs, 'https://site/x')
-        (docs/'lonely.html').write_text('nobody links here')
+        (docs/'lonely.html').write_text('nobody links here'); (docs/'s.css').write_text('@import url(https://fonts.example.org/x:wght@300;400);')
         (docs/'index.html').write_text(good + ''.join(seeded.values())); bad, _ = faults(docs, 'https://site/x')
         for b in bad: print('found:', *b)
-        want = sorted([k.strip() for k in seeded] + ['is not in the sidebar'])
+        want = sorted([k.strip() for k in seeded] + ['is not in the sidebar', 'loaded from elsewhere'])
         return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want)
 
 if __name__ == '__main__':

@@ -42,12 +42,12 @@ class PageLinks:
         lines = ''.join(f'  - {json.dumps(l)}\n' for l in page_links(where, cfg.git_url, cfg.branch))
         if front.cell_type == 'raw': front.source = re.sub(r'\n---\s*\Z', lambda m: f'\ncode-links:\n{lines}---\n', front.source)
 
-# %% ../nbs/86_book.ipynb #a9a91204
+# %% ../nbs/86_book.ipynb #cbedf895
 def _flags(source): return {m[1] for m in re.finditer(r'^\s*#\s*\|\s*(\w+)', source, re.M)}
 
 def run_again(
     path: Path,              # of a notebook
-    slow: bool = False,      # also cells marked slow or notest
+    slow: bool = False,      # also cells marked slow; those marked notest are left to whoever wants them
 ):                           # the notebook with new outputs; the file is left alone
     "Run a notebook from top to bottom, in its own folder"
     from fastcore.nbio import read_nb
@@ -57,7 +57,7 @@ def run_again(
     try:
         os.chdir(path.parent)
         for cell in nb.cells:
-            if cell.cell_type != 'code' or not slow and _flags(cell.source) & {'slow', 'notest'}: continue
+            if cell.cell_type != 'code' or _flags(cell.source) & {'notest', *(() if slow else ('slow',))}: continue
             cell.outputs = []
             shell.cell(cell)
             if shell.exc: raise RuntimeError(f'{path.name}, cell {cell.id}:\n{shell.prettytb(path.name)}')

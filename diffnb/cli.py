@@ -92,7 +92,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #376e333c
+# %% ../nbs/90_cli.ipynb #3fe076cb
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -121,7 +121,7 @@ def train(
     lr: float = 3e-3,          # peak learning rate
     precision: str = 'auto',   # auto, fp32 or bf16
     device: str = 'auto',      # auto, cpu, cuda, ...
-    compile: bool = False,     # a minute of compiling, then faster steps
+    compile: bool = False,     # a minute of compiling, then on some machines faster steps
     resume: str = None,        # folder of a run: finish it, or add --minutes or --steps
     force: bool = False,       # write into an existing folder
 ):

@@ -275,7 +275,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #2852fdab
+# %% ../nbs/08_train.ipynb #9a3d7f00
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -292,7 +292,7 @@ class Learner:
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
         precision: str = 'auto',        # of the network's arithmetic while training: 'auto', 'fp32', 'bf16'
-        compile: bool = False,          # train with torch.compile: a minute of compiling, then faster steps
+        compile: bool = False,          # train with torch.compile: a minute of compiling, then faster steps on some machines: ask `check_fast`
     ):
         self.team = join_processes(device)
         self.device = self.team.device
