@@ -269,7 +269,7 @@ class SampleGrid(Callback):
         for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
         return strip.quantize(24)
 
-# %% ../nbs/07_callback.ipynb #89c3dd1a
+# %% ../nbs/07_callback.ipynb #c4816dd5
 class LayerStats(Callback):
     "Spread of every layer's output and of its weights' gradient, step by step"
     def __init__(self,
@@ -308,7 +308,7 @@ class LayerStats(Callback):
     def figure(self):
         "A row for each layer, from the input down to the output, time to the right; colour is the power of ten, nothing is black"
         from matplotlib.figure import Figure
-        fig = Figure(figsize=(8, .8 + .13 * len(self.layers)), dpi=72)
+        fig = Figure(figsize=(8, max(2., .8 + .13 * len(self.layers))), dpi=72)
         for ax, values, title in zip(fig.subplots(1, 2, sharey=True), (self.outputs, self.gradients), ('spread of the output', 'spread of the gradient')):
             v = torch.tensor(values).T
             log = v.clamp(min=1e-12).log10()
