@@ -71,7 +71,7 @@ class Running:
         if math.isfinite(v): self.total, self.weight = self.keep * self.total + (1 - self.keep) * v, self.keep * self.weight + 1 - self.keep
         return self.total / self.weight if self.weight else math.nan
 
-# %% ../nbs/07_callback.ipynb #dcb3e2aa
+# %% ../nbs/07_callback.ipynb #c54ce6b1
 class Progress(Callback):
     "Elapsed and remaining time, images/s and running loss of one call"
     def __init__(self,
@@ -84,7 +84,7 @@ class Progress(Callback):
         self.running, self.last, self.first = Running(), -1., getattr(learn, 'at', Step())
         self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}')
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Move the bar, ten times a second at most"
         loss, seconds = self.running.add(at.loss), at.seconds - self.first.seconds
         done = at.progress - self.first.progress
@@ -102,7 +102,7 @@ def clock(seconds: float) -> str:
     "Minutes and seconds"
     return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'
 
-# %% ../nbs/07_callback.ipynb #68f041c1
+# %% ../nbs/07_callback.ipynb #c3e68db4
 class Log(Callback):
     "Append every step, as JSON, to a `.jsonl` file; a number that is not finite is null"
     def __init__(self,
@@ -115,7 +115,7 @@ class Log(Callback):
         if n not in (0, i): raise BadInput(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, choose a new file")
         self.file = open(self.path, 'a', buffering=1)
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "One line"
         print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(at).items()}), file=self.file)
 
@@ -143,7 +143,7 @@ def held_out_loss(
         total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, spoil, **batch).sum().item()
     return total / n
 
-# %% ../nbs/07_callback.ipynb #4277bc0e
+# %% ../nbs/07_callback.ipynb #d646df85
 class Measured(NamedTuple):
     "One measurement of the held-out loss"
     step: int            # after which step
@@ -169,7 +169,7 @@ class HeldOut(Callback):
         "The held-out loss now"
         return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n, spoil=learn.spoil)
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
@@ -179,7 +179,7 @@ class Best(Callback):
     "Keep the averaged weights with the lowest held-out loss so far; put it after what measures, as `fit` does"
     def __init__(self): self.loss, self.i, self.weights = math.inf, 0, None
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Copy the weights if they were just measured and are the best"
         i, _, loss = learn.held_out.seen[-1]
         if i == at.i and loss < self.loss: self.loss, self.i, self.weights = loss, i, copy.deepcopy(learn.denoise.state_dict())
@@ -190,7 +190,7 @@ class Best(Callback):
         learn.denoise.load_state_dict(self.weights)
         learn.ema.i = self.i           # so that the card says over how many steps they were averaged
 
-# %% ../nbs/07_callback.ipynb #351e65b1
+# %% ../nbs/07_callback.ipynb #9515b8b0
 def show_again(
     fig,                       # a matplotlib figure
     handle=None,               # what the last call returned
@@ -214,7 +214,7 @@ class Live(Callback):
         "Nothing seen yet"
         self.rows, self.mean, self.running, self.drawn, self.learn, self.handle = [], [], Running(.95), getattr(learn, 'at', Step()).seconds, learn, None
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Take note; draw when it is time"
         self.rows.append(at); self.mean.append(self.running.add(at.loss))
         if at.seconds - self.drawn < self.every and not (at.progress >= 1 and self.every < math.inf): return
@@ -235,7 +235,7 @@ class Live(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #288a1599
+# %% ../nbs/07_callback.ipynb #640fbbb9
 class SampleGrid(Callback):
     "Samples from the same noise, by the averaged weights, at the start, every few seconds and at the end"
     def __init__(self,
@@ -249,7 +249,7 @@ class SampleGrid(Callback):
         "Noise turned into noise, mostly"
         if not self.grids: self.take(learn, learn.at.seconds)
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Another grid when it is time, and after the last step"
         if at.seconds - self.grids[-1][0] >= self.every or at.progress >= 1: self.take(learn, at.seconds)
 
@@ -269,7 +269,7 @@ class SampleGrid(Callback):
         for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
         return strip.quantize(24)
 
-# %% ../nbs/07_callback.ipynb #c4816dd5
+# %% ../nbs/07_callback.ipynb #38b56354
 class LayerStats(Callback):
     "Spread of every layer's output and of its weights' gradient, step by step"
     def __init__(self,
@@ -292,7 +292,7 @@ class LayerStats(Callback):
             if self.due and module.training: self.now[name] = out.detach().float().std()
         return hook
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "One column of each picture"
         if self.due and self.now:
             spread = lambda m: m.weight.grad.float().square().mean().sqrt() if m.weight.grad is not None else torch.tensor(0.)
@@ -320,7 +320,7 @@ class LayerStats(Callback):
         fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #a7868fe0
+# %% ../nbs/07_callback.ipynb #79216e79
 class Levels(Callback):
     "Error by noise level of the averaged weights on training and held-out pictures, at even shares of each budget"
     def __init__(self,
@@ -339,7 +339,7 @@ class Levels(Callback):
         self.linear = linear_loss(learn.dls.train[:2000]['x'].cpu(), self.sigmas)
         self.next = math.floor(learn.at.progress * self.times + 1e-9) + 1
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "Measure if the next share of the budget is reached"
         if at.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(at.progress * self.times + 1e-9) + 1
@@ -369,7 +369,7 @@ class Levels(Callback):
         ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log'); ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
         return fig
 
-# %% ../nbs/07_callback.ipynb #d9de5dcf
+# %% ../nbs/07_callback.ipynb #b4bdf159
 class Tracker(Callback):
     "Send loss, held-out loss, learning rate and gradient norm to whatever tracker `accelerate` knows"
     def __init__(self,
@@ -390,7 +390,7 @@ class Tracker(Callback):
             raise BadInput(f"tracker {self.name!r} is not installed; allowed: 'tensorboard', 'wandb', 'mlflow', …: pip install {self.name}")
         self.accelerator.init_trackers(self.project, config=dict(lr=learn.lr, bs=learn.dls.bs, seed=learn.seed, recipe=learn.recipe.name))
 
-    def step(self, learn, at: Step): # learn: whatever trains
+    def step(self, learn, at: Step):
         "An entry every so often, and whenever the held-out loss was measured"
         i, _, held = learn.held_out.seen[-1]
         values = {'held-out loss': held} if i == at.i else {}

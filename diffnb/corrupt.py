@@ -135,7 +135,7 @@ def _scrawl(x, level, eps, spec):
         return picture
     return _by_pillow(x, spec, change)
 
-# %% ../nbs/03_corrupt.ipynb #55dbffdb
+# %% ../nbs/03_corrupt.ipynb #953f3a97
 class Corrupted(Image):
     "A spoiled picture as uint8 (C, H, W); its noise has an address made of its bytes, so it is spoiled in the same way wherever it stands"
     def __init__(self,
@@ -155,11 +155,7 @@ class Corrupted(Image):
         level = lo + (hi - lo) * torch.special.ndtr(eps[:, -1, -1, -1])
         return spec.to_uint8(self.corruption(spec.from_uint8(x[None]), level, eps, spec))[0]
 
-    def encode_all(self,
-        items,               # as in Type
-        bad: dict = None,    # as in Type
-        first: int = 0,      # as in Type
-    ) -> list:
+    def encode_all(self, items, bad: dict = None, first: int = 0) -> list: # as in Type
         "As in Type, one by one"
         return super(Image, self).encode_all(items, bad, first)
 

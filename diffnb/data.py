@@ -105,7 +105,7 @@ def _brief(item):
     text = str(item) if isinstance(item, (str, Path, int, float)) else f'{type(item).__name__} {getattr(item, "shape", getattr(item, "size", ""))}'
     return text if len(text) < 80 else '…' + text[-79:]
 
-# %% ../nbs/01_data.ipynb #d09f246a
+# %% ../nbs/01_data.ipynb #748f8b07
 class Image(Type):
     "A picture as uint8 (C, H, W)"
     modes = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}
@@ -172,11 +172,7 @@ class Image(Type):
         x = self._bytes(x.clamp(self.lo, self.hi) if x.is_floating_point() else x).cpu()
         return PILImage.fromarray((x[0] if len(x) == 1 else x.permute(1, 2, 0)).numpy())
 
-    def encode_all(self,
-        items,               # as in Type
-        bad: dict = None,    # as in Type
-        first: int = 0,      # as in Type
-    ) -> list:
+    def encode_all(self, items, bad: dict = None, first: int = 0) -> list: # as in Type
         "As in Type; arrays of bytes are taken at once"
         whole = isinstance(items, (np.ndarray, Tensor)) and items.ndim in (3, 4) and self.mode is None and self.size is None
         if whole and items.dtype in (np.uint8, torch.uint8) and len(items):
@@ -434,7 +430,7 @@ def batch_indices(
         out += _order(n, seed, epoch)[at:at + bs - len(out)].tolist()
     return torch.tensor(out[rank::world])
 
-# %% ../nbs/01_data.ipynb #55acde53
+# %% ../nbs/01_data.ipynb #a8634830
 class Resident:
     "One split, held in memory as it is stored; `split[i]` for any index is a batch as the model sees it"
     def __init__(self,
@@ -490,13 +486,7 @@ class Streamed:
         "The same split with batches on `device`"
         return Streamed(self.encode, self.rows, self.labels, self.spec, self.workers, device)
 
-    def batch(self,
-        bs: int,           # as in Resident
-        step: int,         # as in Resident
-        seed: int,         # as in Resident
-        rank: int,         # as in Resident
-        world: int,        # as in Resident
-    ) -> dict:
+    def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict: # as in Resident
         "As in Resident; with workers, batches that follow each other are made ahead"
         make = lambda i: self.stored(batch_indices(len(self), bs, seed, i, rank, world))
         if not self.workers: return Resident(make(step), self.spec).to(self.device or 'cpu')[:]
@@ -542,13 +532,7 @@ class OnePass:
             if not n: raise BadInput("the stream is empty; nothing can be trained on it")
             while held: yield pick()
 
-    def batch(self,
-        bs: int,           # as in Resident
-        step: int,         # as in Resident
-        seed: int,         # as in Resident
-        rank: int,         # as in Resident
-        world: int,        # as in Resident
-    ) -> dict:
+    def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> dict: # as in Resident
         "This process' share of batch `step`; going back, or ahead by more than one, reads the stream again up to there"
         if self.at != (bs, seed, step):
             self.stream = self.items(seed)
