@@ -16,12 +16,12 @@ from .sample import fast, quality, sample
 from .train import EMA, Learner, loss_and_gradient, train_batch
 from .unet import summary
 
-# %% ../nbs/85_bench.ipynb #67461bfb
+# %% ../nbs/85_bench.ipynb #07598f2d
 class Call(NamedTuple):
     "One use of a layer in a step"
     name: str            # of the layer
     layer: nn.Module
-    x: torch.Tensor      # random input like the one in the step
+    x: torch.Tensor      # input of the shape that it has in the step
     grad: torch.Tensor   # random gradient of the output
 
 def layer_calls(
@@ -30,7 +30,7 @@ def layer_calls(
     "All convolution and linear calls of one training step"
     net, calls = copy.deepcopy(learn.model), []
     def seen(name):
-        def hook(m, args, out): calls.append(Call(name, m, torch.randn_like(args[0]).requires_grad_(args[0].requires_grad), torch.randn_like(out)))
+        def hook(m, args, out): calls.append(Call(name, m, torch.ones_like(args[0]).requires_grad_(args[0].requires_grad), torch.ones_like(out)))
         return hook
     for name, m in net.net.named_modules():
         if isinstance(m, (nn.Conv2d, nn.Linear)): m.register_forward_hook(seen(name))
@@ -46,7 +46,7 @@ def run_call(
     with autocast(precision, call.x.device): out = call.layer(call.x)
     torch.autograd.grad(out, [p for p in (call.x, *call.layer.parameters()) if p.requires_grad], call.grad)
 
-# %% ../nbs/85_bench.ipynb #087acf8f
+# %% ../nbs/85_bench.ipynb #f4d77129
 def stepping(
     learn: Learner,      # is trained meanwhile
 ) -> Callable:           # one call, one step
@@ -76,7 +76,7 @@ def product(
     device: torch.device,
 ) -> Callable:           # one call, n**3 multiplications
     "The product of two square matrices"
-    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16 if precision == 'bf16' else torch.float32) for _ in range(2))
+    a, b = (torch.ones(n, n, device=device, dtype=torch.bfloat16 if precision == 'bf16' else torch.float32) for _ in range(2))
     return lambda: a @ b
 
 def wait_for(device: torch.device) -> Callable: # without arguments
@@ -107,7 +107,7 @@ def rate(
     "Speed from time"
     return Interval(n / seconds.value, n / seconds.high, n / seconds.low)
 
-# %% ../nbs/85_bench.ipynb #6a232097
+# %% ../nbs/85_bench.ipynb #fe0601a9
 def sampling_costs(
     learn: Learner,      # its averaged weights are used
     n: int = 100,        # pictures at once
@@ -117,7 +117,7 @@ def sampling_costs(
     "Pictures per second and the sampler against bare calls of the network, for each setting"
     d, spec, rows = learn.denoise, learn.dls.spec, {}
     label = torch.arange(n, device=learn.device) % spec.n_classes if spec.n_classes else None
-    x, sigma = torch.randn(n, *spec.shape, device=learn.device), torch.full((n,), spec.std, device=learn.device)
+    x, sigma = torch.ones(n, *spec.shape, device=learn.device), torch.full((n,), spec.std, device=learn.device)
     for name, kw in settings.items():
         states = []
         run = lambda **more: sample(d, spec, d.recipe, label, n, 0, bs=n, device=learn.device, **kw, **more)
