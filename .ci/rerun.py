@@ -14,8 +14,9 @@ def one(path, slow, check):
     os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')
     from fastcore.nbio import read_nb, write_nb
     from diffnb.book import changed_outputs, run_again
+    from diffnb.core import BadInput
     try: nb = run_again(path, slow)
-    except RuntimeError as e: print(e); return 1
+    except (RuntimeError, BadInput) as e: print(e); return 1
     if check:
         for cell, what in changed_outputs(read_nb(path), nb): print(f'{path.name} {cell}: {what}')
     else: write_nb(nb, path)

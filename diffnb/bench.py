@@ -16,13 +16,13 @@ from .sample import fast, quality, sample
 from .train import EMA, Learner, loss_and_gradient, train_batch
 from .unet import summary
 
-# %% ../nbs/85_bench.ipynb #07598f2d
+# %% ../nbs/85_bench.ipynb #5cf98d6b
 class Call(NamedTuple):
     "One use of a layer in a step"
     name: str            # of the layer
     layer: nn.Module
     x: torch.Tensor      # input of the shape that it has in the step
-    grad: torch.Tensor   # random gradient of the output
+    grad: torch.Tensor   # gradient of the output
 
 def layer_calls(
     learn: Learner,      # its network is looked at, and left as it is

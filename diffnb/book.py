@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['alt_text', 'page_links', 'PageLinks', 'run_again', 'masked', 'changed_outputs']
 
-# %% ../nbs/86_book.ipynb #04076484
+# %% ../nbs/86_book.ipynb #56d877e9
 import base64, io, json, os, re
 from pathlib import Path
+from .core import BadInput
 
 # %% ../nbs/86_book.ipynb #d7470866
 _alt = re.compile(r'^#\s*alt:\s*(.+)\n?', re.M)
@@ -42,7 +43,7 @@ class PageLinks:
         lines = ''.join(f'  - {json.dumps(l)}\n' for l in page_links(where, cfg.git_url, cfg.branch))
         if front.cell_type == 'raw': front.source = re.sub(r'\n---\s*\Z', lambda m: f'\ncode-links:\n{lines}---\n', front.source)
 
-# %% ../nbs/86_book.ipynb #cbedf895
+# %% ../nbs/86_book.ipynb #2e1f8ca4
 def _flags(source): return {m[1] for m in re.finditer(r'^\s*#\s*\|\s*(\w+)', source, re.M)}
 
 def run_again(
@@ -53,6 +54,7 @@ def run_again(
     from fastcore.nbio import read_nb
     from execnb.shell import CaptureShell
     path, before = Path(path).resolve(), os.getcwd()
+    if path.suffix != '.ipynb' or not path.is_file(): raise BadInput(f"{path} is not a notebook; give a file that ends in .ipynb")
     nb, shell = read_nb(path), CaptureShell(path.parent, mpl_format='png')
     try:
         os.chdir(path.parent)
