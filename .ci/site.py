@@ -94,9 +94,10 @@ class Page(HTMLParser):
     def __init__(self):
         super().__init__()
         self.ids, self.twice, self.links, self.no_alt, self.foreign, self.stored_error = set(), [], [], 0, [], False
-        self.words = ''
+        self.words, self.code = '', 0      # text outside of code; how deep in code we are
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
+        self.code += tag in ('pre', 'code')
         if attrs.get('id') in self.ids: self.twice.append(attrs['id'])
         self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
         self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
@@ -104,7 +105,8 @@ class Page(HTMLParser):
         if tag in ('script', 'img', 'iframe') and urlsplit(attrs.get('src') or '').netloc or tag == 'link' and attrs.get('rel') == 'stylesheet' and urlsplit(attrs.get('href') or '').netloc:
             self.foreign.append(attrs.get('src') or attrs.get('href'))
         self.stored_error |= 'cell-output-error' in (attrs.get('class') or '')
-    def handle_data(self, data): self.words += data
+    def handle_endtag(self, tag): self.code -= tag in ('pre', 'code')
+    def handle_data(self, data): self.words += '' if self.code else data
 
 def faults(docs, base=''):
     "(page, what, what is wrong with it) for everything on the site that a reader would stumble over, and how many pages there are"
@@ -136,7 +138,7 @@ def faults(docs, base=''):
 
 def selftest():
     "A small site with one fault of each kind: exit status 0 if exactly these are found"
-    good = '<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a><img src="p.png" alt="a shirt"><a href="c.html">c</a><math><mi>x</mi></math>'
+    good = '<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a><img src="p.png" alt="a shirt"><a href="c.html">c</a><math><mi>x</mi></math><pre><code>re.sub("\\(x\\)")</code></pre>'
     seeded = {'no such file': '<a href="d.html">no page</a>', 'no such anchor': '<a href="b.html#gone">no anchor</a>', 'no such file ': '<img src="none.png" alt="lost">',
               'no words in the place of a picture: begin the cell with # alt: …': '<img src="p.png">', 'two places have this anchor': '<p id="top">again</p>', 'loaded from elsewhere': '<script src="https://cdn.example.org/x.js"></script>',
               'shows an error': '<div class="cell-output cell-output-error">ValueError</div>', 'was not rendered': '<p>\\(x^2\\)</p>', 'leads to a notebook instead of its page': '<a href="b.ipynb">source</a>',
