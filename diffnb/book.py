@@ -71,9 +71,9 @@ def _one_picture(output): # a Pillow picture shows itself as PNG and as JPEG
     if 'image/png' in output.get('data', {}): output['data'].pop('image/jpeg', None)
     return output
 
-# %% ../nbs/86_book.ipynb #d6d710be
+# %% ../nbs/86_book.ipynb #2a231fb0
 _number = r'[-+]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?'
-_with_unit = re.compile(rf"(?<='seconds': ){_number}|{_number}\s*(?:milliseconds|microseconds|seconds|minutes|ms|s|min|GB|MB|MiB|KiB|images/s|pictures/s)\b|0x[0-9a-f]+|/tmp/\S+|\d+:\d\d\b|\d{{4}}-\d\d-\d\dT\S+")
+_with_unit = re.compile(rf"(?<='seconds': ){_number}|{_number}\s*(?:milliseconds|microseconds|seconds|minutes|ms|s|min|GB|MB|MiB|KiB|images/s|pictures/s)\b|0x[0-9a-f]+|\d{{9}}-[0-9a-f]{{16}}|/tmp/\S+|\d+:\d\d\b|\d{{4}}-\d\d-\d\dT\S+")
 _clock = re.compile(r'perf_counter|paired\(|check_fast|minutes=|profile\(|_costs\(|bench_table|quick\b|\.strip\(\)|live\.figure|plot_loss')
 
 def masked(
@@ -81,7 +81,7 @@ def masked(
     source: str = '',        # its code
 ) -> str:
     "The text without what was timed"
-    return re.sub(_number, '#', text) if _clock.search(source) else _with_unit.sub('#', text)
+    return re.sub(r'\s+', ' ', re.sub(_number, '#', text)) if _clock.search(source) else _with_unit.sub('#', text)
 
 def changed_outputs(
     before,                  # a notebook
