@@ -92,7 +92,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #3fe076cb
+# %% ../nbs/90_cli.ipynb #6974d73b
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -116,7 +116,7 @@ def train(
     size: int = 32,            # edge of pictures from a folder, a multiple of 4
     out: str = None,           # folder for the run (default: runs/DATE-TIME-SEED)
     seed: int = 0,             # of weights, data order, noise and samples
-    net: str = 'small',        # tiny, small or base: for seconds, two minutes, an hour on two cores
+    net: str = 'small',        # tiny, small or base: for seconds, two minutes, half an hour on two cores
     bs: int = 64,              # pictures in a batch
     lr: float = 3e-3,          # peak learning rate
     precision: str = 'auto',   # auto, fp32 or bf16
@@ -176,12 +176,14 @@ def learner(
     import os
     from diffnb.core import BadInput
     from diffnb.data import fashion_mnist, picture_folder, picture_kinds
+    from diffnb.denoiser import recipes
     from diffnb.train import Learner
     from diffnb.unet import unet, widths
     if net not in widths: raise BadInput(f"net {net!r} is not known; allowed: {', '.join(widths)}")
     pictures = any(p.suffix.lower() in picture_kinds for p in Path(data).rglob('*'))
     dls = picture_folder(data, size, bs) if pictures else fashion_mnist(data, bs, verbose=os.environ.get('RANK', '0') == '0')
-    return Learner(dls, unet(dls.spec, seed, widths[net]), lr=lr, seed=seed, device=device, precision=precision, compile=compile)
+    recipe = recipes['half_hour' if net == 'base' else 'two_minutes']           # a better model is sampled further down
+    return Learner(dls, unet(dls.spec, seed, widths[net]), recipe, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
 
 def watch(
     learn,                     # before its training

@@ -93,7 +93,7 @@ def convert(
     s = per_item(sigma, x)
     return ((row.c_skip(s) - to.c_skip(s)) * x + row.c_out(s) * out) / to.c_out(s)
 
-# %% ../nbs/04_denoiser.ipynb #83e5cc3f
+# %% ../nbs/04_denoiser.ipynb #b8ea1dce
 @dataclass(frozen=True)
 class Recipe:
     "A method of the literature as data; noise levels in units of the data's standard deviation until `scaled`"
@@ -126,7 +126,8 @@ recipes = {r.name: r for r in [
     Recipe('cosine', rows['v'],    between(_cosine, .0125, 160), v_weight,    even(_cosine), .0125, 160),
     Recipe('edm',    rows['v'],    lognormal(-.507, 1.2),       v_weight,    karras,       .004,  160),   # EDM's numbers / .5
     Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200),   # 200 is flow time .995
-    Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200)]}  # ours
+    Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200),   # ours: for weak models
+    Recipe('half_hour',   rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .06,   200)]}  # and for better ones
 
 # %% ../nbs/04_denoiser.ipynb #14c63b9b
 class Denoiser(nn.Module):

@@ -184,7 +184,7 @@ class UNet(nn.Module):
             raise BadInput(f"pictures of {x.shape[-2]}x{x.shape[-1]}: height and width must be multiples of {unit} for this "
                            "network; resize them with Image(size=...) or --size, or use fewer channels=")
 
-# %% ../nbs/06_unet.ipynb #eb8b6b24
+# %% ../nbs/06_unet.ipynb #5b5c6cec
 def init_weights(
     net: nn.Module,                # with parameters on the CPU
     generator: torch.Generator,    # where the random numbers come from
@@ -198,7 +198,7 @@ def init_weights(
             for p in m.parameters(recurse=False): nn.init.uniform_(p, -bound, bound, generator=generator)
     return net
 
-widths = {'tiny': 16, 'small': 32, 'base': 64}    # for seconds, two minutes, an hour on two cores
+widths = {'tiny': 16, 'small': 32, 'base': 56}    # for seconds, two minutes, half an hour on two cores
 
 def unet(
     spec: DataSpec,                # what the pictures look like
