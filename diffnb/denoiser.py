@@ -93,7 +93,7 @@ def convert(
     s = per_item(sigma, x)
     return ((row.c_skip(s) - to.c_skip(s)) * x + row.c_out(s) * out) / to.c_out(s)
 
-# %% ../nbs/04_denoiser.ipynb #b8ea1dce
+# %% ../nbs/04_denoiser.ipynb #10bc1338
 @dataclass(frozen=True)
 class Recipe:
     "A method of the literature as data; noise levels in units of the data's standard deviation until `scaled`"
@@ -104,6 +104,8 @@ class Recipe:
     grid: Callable       # (n_steps, sigma_min, sigma_max) -> decreasing noise levels that end in 0
     sigma_min: float     # last level of the grid before 0
     sigma_max: float     # first level of the grid, finite
+
+    def __repr__(self): return f'Recipe({self.name!r})'
 
     def sigmas(self, n_steps: int) -> Tensor:
         "The grid for `n_steps` steps"
@@ -175,9 +177,9 @@ class Denoiser(nn.Module):
             allowed = f"0 to {self.spec.n_classes - 1}, or -1 for no class" if self.spec.n_classes else "-1, for this model has no classes"
             raise BadInput(f"label ({label.min()} to {label.max()}) must be {allowed}")
 
-# %% ../nbs/04_denoiser.ipynb #a6566074
+# %% ../nbs/04_denoiser.ipynb #6ba6da83
 def add_noise(x0: Images, sigma: Sigmas, eps: Images) -> Images:
-    "x0 + sigma*eps: the way to spoil a picture that all theory is about; corruptions of other kinds take its place"
+    "x0 + sigma eps: the way to spoil a picture that all theory is about; corruptions of other kinds take its place"
     return x0 + per_item(sigma, x0) * eps
 
 def denoising_loss(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['samplers', 'quality', 'fast', 'State', 'ask', 'move', 'split_noise', 'euler', 'heun', 'adams', 'mix', 'multistep',
-           'unipc', 'ddpm_large', 'sample_steps', 'invert_steps', 'item_noise', 'brownian_noise', 'sample']
+           'unipc', 'ddpm_large', 'change_at', 'scale_noise', 'sample_steps', 'invert_steps', 'item_noise',
+           'brownian_noise', 'sample']
 
 # %% ../nbs/05_sample.ipynb #bdc993e7
 import math
@@ -71,17 +72,15 @@ def euler(
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, n_evals=state.n_evals + 1)
     return step
 
-# %% ../nbs/05_sample.ipynb #6b46eb95
+# %% ../nbs/05_sample.ipynb #8d98b5de
 def heun(
-    churn: float = 0.,       # raise the noise level by this share before each step, 0 to 1
-    s_noise: float = 1.,     # standard deviation of the fresh noise, where 1 is what the level says; .9 to 1.1
+    churn: float = 0.,       # raise the noise level by this share before each step, 0 to 0.41
 ):                           # step
     "Second-order step: two moves, two evaluations (one where the next level is 0)"
-    if not 0 <= churn <= 1: raise BadInput(f"churn (={churn}) must be 0 to 1; EDM's is S_churn / n_steps, at most 0.41")
-    if not .9 <= s_noise <= 1.1: raise BadInput(f"s_noise (={s_noise}) must be 0.9 to 1.1, where 1 is as much noise as the level says")
+    if not 0 <= churn <= .4143: raise BadInput(f"churn (={churn}) must be 0 to 0.41; EDM's is S_churn / n_steps, at most sqrt(2) - 1")
     def step(denoise, state, sigma_next, noise, cond):
         x, sigma = state.x, state.sigma * (1 + churn)
-        if churn: x = x + s_noise * (sigma**2 - state.sigma**2)**.5 * noise(state.sigma, sigma)
+        if churn: x = x + (sigma**2 - state.sigma**2)**.5 * noise(state.sigma, sigma)
         D = ask(denoise, x, sigma, cond)
         out, n = move(x, D, sigma, sigma_next), 1
         if sigma_next > 0:
@@ -165,6 +164,24 @@ def ddpm_large(
         if sigma_next > 0: x = x + ((std**2 + v_next) * (v - v_next) / (std**2 + v))**.5 * noise(state.sigma, sigma_next)
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, n_evals=state.n_evals + 1)
     return step
+
+# %% ../nbs/05_sample.ipynb #51341c9d
+def change_at(
+    level: float,        # noise level, in the unit of sigma
+    high: Callable,      # the step for levels above it
+    low: Callable,       # the step from there on
+):                       # step
+    "Two samplers in one walk; the second remembers what the first was told"
+    if not level >= 0: raise BadInput(f"level (={level}) must be 0 or more, in the unit of sigma")
+    return lambda denoise, state, sigma_next, noise, cond: (high if state.sigma > level else low)(denoise, state, sigma_next, noise, cond)
+
+def scale_noise(
+    step: Callable,      # a sampler that adds noise
+    s_noise: float,      # standard deviation of its noise, where 1 is what the level says; .9 to 1.1
+):                       # step
+    "The same sampler with a little more or less noise than its levels say (S_noise of arXiv:2206.00364, algorithm 2)"
+    if not .9 <= s_noise <= 1.1: raise BadInput(f"s_noise (={s_noise}) must be 0.9 to 1.1, where 1 is as much noise as the level says")
+    return lambda denoise, state, sigma_next, noise, cond: step(denoise, state, sigma_next, lambda a, b: s_noise * noise(a, b), cond)
 
 # %% ../nbs/05_sample.ipynb #2056dca4
 def sample_steps(
@@ -263,7 +280,7 @@ def brownian_noise(
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise
 
-# %% ../nbs/05_sample.ipynb #b728b622
+# %% ../nbs/05_sample.ipynb #3da5863f
 def sample(
     denoise: Callable,            # denoise(x, sigma, label=None) -> x0
     spec: DataSpec,               # what the pictures look like
@@ -272,7 +289,7 @@ def sample(
     n: int = None,                # how many; None: as many as labels
     seed: int = 0,                # of start noise and step noise
     n_steps: int = 25,            # steps of the sampler
-    step: Callable = heun(.6, 1.01), # the sampler
+    step: Callable = heun(churn=.4), # the sampler
     bs: int = 64,                 # pictures at once
     first: int = 0,               # index of the first sample
     noise: Callable = item_noise, # (shape, items, seed, like) -> noise for stochastic steps; or brownian_noise
@@ -295,5 +312,5 @@ def sample(
         out.append(state.x.cpu())
     return torch.cat(out)
 
-quality = dict(n_steps=25, step=heun(.6, 1.01))       # what `sample` does by default: 49 evaluations
-fast = dict(n_steps=12, step=multistep(2, eta=1.))    # 12 evaluations, for when waiting is worse
+quality = dict(n_steps=25, step=heun(churn=.4))       # what `sample` does by default: 49 evaluations
+fast = dict(n_steps=12, step=change_at(2., unipc(2), scale_noise(multistep(2, eta=1.), 1.02)))  # 12 evaluations, for when waiting is worse

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from .core import BadInput
 
-# %% ../nbs/02_schedule.ipynb #c80e7909
+# %% ../nbs/02_schedule.ipynb #58b62ae1
 @dataclass(frozen=True)
 class Coordinate:
     "Another way to count noise, for data of standard deviation 1"
@@ -34,7 +34,7 @@ class Coordinate:
 def power(
     rho: float,          # 1 is sigma itself; the larger, the closer to ln(sigma)
 ) -> Coordinate:
-    "sigma**(1/rho), Karras et al. 2022 (arXiv:2206.00364), equation 5"
+    "The rho-th root of sigma, Karras et al. 2022 (arXiv:2206.00364), equation 5"
     return Coordinate(f'sigma^(1/{rho:g})', lambda l: (l / rho).exp(), lambda v: rho * v.log())
 
 def linear_beta(
