@@ -280,7 +280,7 @@ def brownian_noise(
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise
 
-# %% ../nbs/05_sample.ipynb #3da5863f
+# %% ../nbs/05_sample.ipynb #af68bff3
 def sample(
     denoise: Callable,            # denoise(x, sigma, label=None) -> x0
     spec: DataSpec,               # what the pictures look like
@@ -313,4 +313,4 @@ def sample(
     return torch.cat(out)
 
 quality = dict(n_steps=25, step=heun(churn=.4))       # what `sample` does by default: 49 evaluations
-fast = dict(n_steps=12, step=change_at(2., unipc(2), scale_noise(multistep(2, eta=1.), 1.02)))  # 12 evaluations, for when waiting is worse
+fast = dict(n_steps=12, step=change_at(2., unipc(2), scale_noise(multistep(2, eta=1.), 1.02)))  # 12 evaluations, for when waiting is worse; level 2 for pictures in -1…1
