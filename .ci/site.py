@@ -17,6 +17,7 @@ import nbdev.doclinks
 from smalldocs.config import load
 from smalldocs.site import Site
 
+ADDRESS = re.compile(r'(?:&lt;|<)[\w.<>& ;]{1,60} at 0x[0-9a-f]{6,}')
 FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
 
 def process(cfg):
@@ -114,6 +115,7 @@ def faults(docs, base=''):
     for f in docs.rglob('*.html'): pages[f] = Page(); pages[f].feed(f.read_text(encoding='utf8'))
     for f, page in pages.items():
         say = lambda what, why: bad.append((f.relative_to(docs), what, why))
+        for m in ADDRESS.findall(re.sub(r'<[^>]+>', '', f.read_text(encoding='utf8'))): say(html.unescape(m), 'is an address in memory: give it a repr')
         for link in page.links:
             s = urlsplit(link)
             ours = base and link.startswith(base)
@@ -142,6 +144,7 @@ def selftest():
     seeded = {'no such file': '<a href="d.html">no page</a>', 'no such anchor': '<a href="b.html#gone">no anchor</a>', 'no such file ': '<img src="none.png" alt="lost">',
               'no words in the place of a picture: begin the cell with # alt: …': '<img src="p.png">', 'two places have this anchor': '<p id="top">again</p>', 'loaded from elsewhere': '<script src="https://cdn.example.org/x.js"></script>',
               'shows an error': '<div class="cell-output cell-output-error">ValueError</div>', 'was not rendered': '<p>\\(x^2\\)</p>', 'leads to a notebook instead of its page': '<a href="b.ipynb">source</a>',
+              'is an address in memory: give it a repr': '<pre>net=&lt;<span>function</span> f.&lt;lambda&gt; at 0x7f3b46823ba0&gt;</pre>',
               'no such file  ': '<a href="https://site/x/e.html">own address, no page</a>'}
     with tempfile.TemporaryDirectory() as d:
         docs = Path(d).resolve()

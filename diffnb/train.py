@@ -8,10 +8,10 @@ __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', '
            'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
            'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #fea079a2
+# %% ../nbs/08_train.ipynb #33adc11a
 import atexit, copy, json, math, os, time, weakref
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -134,14 +134,14 @@ def loss_and_gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #5aa6dd08
+# %% ../nbs/08_train.ipynb #1272d6b7
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
     rank: int = 0
     world: int = 1
     device: object = None                 # where tensors travel
-    wrap: Callable = lambda module: module # module -> the same module, its gradients averaged over the processes
+    wrap: Callable = field(default=lambda module: module, repr=False) # module -> the same module, its gradients averaged over the processes
 
     def mean(self, v: Tensor) -> Tensor:
         "Mean over the processes"
