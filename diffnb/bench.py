@@ -6,12 +6,13 @@
 __all__ = ['peer_nets', 'Call', 'layer_calls', 'run_call', 'stepping', 'bare', 'product', 'wait_for', 'step_costs', 'rate',
            'sampling_costs', 'import_costs', 'peer_step', 'peer_costs', 'bench_table']
 
-# %% ../nbs/85_bench.ipynb #89383b84
+# %% ../nbs/85_bench.ipynb #25c8f1e9
 import copy, subprocess, sys
 from typing import Callable, NamedTuple
 import torch
 from torch import nn
 from .core import BadInput, Interval, autocast, optional, paired
+from .denoiser import add_noise, stable_target
 from .sample import fast, quality, sample
 from .train import EMA, Learner, loss_and_gradient, train_batch
 from .unet import summary
@@ -46,7 +47,7 @@ def run_call(
     with autocast(precision, call.x.device): out = call.layer(call.x)
     torch.autograd.grad(out, [p for p in (call.x, *call.layer.parameters()) if p.requires_grad], call.grad)
 
-# %% ../nbs/85_bench.ipynb #f4d77129
+# %% ../nbs/85_bench.ipynb #67631055
 def stepping(
     learn: Learner,      # is trained meanwhile
 ) -> Callable:           # one call, one step
@@ -64,7 +65,9 @@ def bare(
     def step():
         i = next(steps)
         opt.zero_grad()
-        loss_and_gradient(model, *train_batch(learn.dls.batch(i, learn.seed), learn.scaled, learn.seed, i, learn.label_drop), learn.scaled.weight).item()
+        x0, sigma, eps, cond = train_batch(learn.dls.batch(i, learn.seed), learn.scaled, learn.seed, i, learn.label_drop)
+        aim = stable_target(x0, add_noise(x0, sigma, eps), sigma, cond, learn.references(i)) if learn.references else None
+        loss_and_gradient(model, x0, sigma, eps, cond, learn.scaled.weight, aim=aim).item()
         nn.utils.clip_grad_norm_(model.parameters(), learn.clip)
         opt.step()
         ema.update(model)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['rows', 'recipes', 'gaussian_denoiser', 'mixture_denoiser', 'ideal_denoiser', 'Row', 'convert', 'Recipe', 'Denoiser',
-           'add_noise', 'denoising_loss', 'loss_by_level', 'linear_loss']
+           'add_noise', 'denoising_loss', 'stable_target', 'loss_by_level', 'linear_loss']
 
 # %% ../nbs/04_denoiser.ipynb #5adf2429
 from dataclasses import dataclass, replace
@@ -177,7 +177,7 @@ class Denoiser(nn.Module):
             allowed = f"0 to {self.spec.n_classes - 1}, or -1 for no class" if self.spec.n_classes else "-1, for this model has no classes"
             raise BadInput(f"label ({label.min()} to {label.max()}) must be {allowed}")
 
-# %% ../nbs/04_denoiser.ipynb #6ba6da83
+# %% ../nbs/04_denoiser.ipynb #9bfd2c2c
 def add_noise(x0: Images, sigma: Sigmas, eps: Images) -> Images:
     "x0 + sigma eps: the way to spoil a picture that all theory is about; corruptions of other kinds take its place"
     return x0 + per_item(sigma, x0) * eps
@@ -189,11 +189,32 @@ def denoising_loss(
     eps: Images,           # unit normal noise for each
     weight: Callable,      # sigma -> what a squared error counts
     spoil: Callable = add_noise, # (x0, sigma, eps) -> spoiled pictures
+    aim: Images = None,    # pictures that the gradient goes for, from `stable_target`; None: x0
     **cond,                # conditions, such as label=
 ) -> Tensor:               # (B,)
     "Weighted squared error of the denoised picture, mean over pixels and channels"
-    err = denoise(spoil(x0, sigma, eps), sigma, **cond) - x0
-    return weight(sigma) * err.square().mean((1, 2, 3))
+    guess = denoise(spoil(x0, sigma, eps), sigma, **cond)
+    error = lambda to: (guess - to).square().mean((1, 2, 3))
+    return weight(sigma) * (error(x0) if aim is None else error(aim) + (error(x0) - error(aim)).detach())
+
+# %% ../nbs/04_denoiser.ipynb #26357346
+def stable_target(
+    x0: Images,              # clean pictures
+    x: Images,               # what `add_noise` made of them
+    sigma: Sigmas,           # with these levels
+    cond: dict,              # and these conditions, as the network is told: a label of -1 or a row of NaN is none
+    ref: dict,               # more pictures 'x', (R, C, H, W), and their conditions
+) -> Images:                 # like x0
+    "Mean of x0 and of all of `ref` that the conditions allow, each weighted by how likely it is to have become x"
+    own, z, r = x0.flatten(1), x.flatten(1), ref['x'].flatten(1)
+    among = torch.ones(len(own), len(r), dtype=torch.bool, device=x.device)
+    for k, v in cond.items():
+        told, theirs = v.reshape(len(v), 1, -1), ref[k].reshape(1, len(r), -1)
+        among &= (told == theirs).all(2) | (told.isnan() if told.is_floating_point() else told < 0).any(2)
+    score = lambda dot, norm: (dot - norm / 2) / sigma[:, None]**2         # -|x-r|^2 / 2 sigma^2, without what all have in common
+    logits = score(z @ r.T, r.square().sum(1)).masked_fill(~among, -torch.inf)
+    p = torch.cat([score((z * own).sum(1, keepdim=True), own.square().sum(1, keepdim=True)), logits], 1).softmax(1)
+    return (p[:, :1] * own + p[:, 1:] @ r).view_as(x0)
 
 # %% ../nbs/04_denoiser.ipynb #cf151a07
 @torch.no_grad()

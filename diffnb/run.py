@@ -23,7 +23,7 @@ from .unet import UNet, unet
 from .callback import Callback, Log, Measured, Running, Step
 from .train import Learner, function_name
 
-# %% ../nbs/80_run.ipynb #76687e77
+# %% ../nbs/80_run.ipynb #714b2164
 def stamp(seed: int) -> str:
     "DATE-TIME-SEED, the default name of a run"
     return f'{datetime.now():%Y%m%d-%H%M%S}-{seed}'
@@ -46,7 +46,7 @@ def card(self: Learner) -> dict:
     for call in self.calls:                        # what was asked for in all, but for calls that were given up
         for k, v in call['budget'].items() if 'stopped' not in call else (): budget[k] = v if k not in budget or k == 'replay' else budget[k] + v
     training = dict(budget=budget, calls=self.calls, steps=at.i, images=at.images, seconds=round(at.seconds, 2), skipped=at.skipped, complete=at.progress >= 1,
-                    seed=self.seed, bs=self.dls.bs, lr=self.lr, opt=function_name(self.make_opt), gamma=self.ema.gamma, label_drop=self.label_drop,
+                    seed=self.seed, bs=self.dls.bs, lr=self.lr, opt=function_name(self.make_opt), gamma=self.ema.gamma, label_drop=self.label_drop, references=self.n_references,
                     clip=self.clip if self.clip < math.inf else None, spoil=function_name(self.spoil), tfms=[function_name(f) for f in self.dls.tfms],
                     precision=self.precision, accumulate=self.accumulate, compile=self.compile, processes=self.team.world, parameters=sum(p.numel() for p in net.parameters()))
     held_out = [dict(step=i, seconds=round(s, 2), loss=l if math.isfinite(l) else None) for i, s, l in self.held_out.seen]
@@ -112,12 +112,12 @@ def read_state(
     if (run/'card.json').exists(): raise BadInput(f"{run} holds a model but no state to go on from; train again, or give a run whose folder state holds one")
     return None
 
-# %% ../nbs/80_run.ipynb #e88c448e
+# %% ../nbs/80_run.ipynb #d535d1a9
 def compare_cards(mine: dict, theirs: dict) -> list: # (name, mine, theirs)
     "What decides the bits of a training and differs between two cards"
-    keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'label_drop', 'clip', 'spoil', 'tfms', 'precision')
+    keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'label_drop', 'references', 'clip', 'spoil', 'tfms', 'precision')
     data = lambda c: {k: v for k, v in c['data'].items() if k != 'name'}               # wherever they are
-    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'recipe_digest', 'classes', 'spec')}, 'data': data(c), **{k: c['training'][k] for k in keys}}
+    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'recipe_digest', 'classes', 'spec')}, 'data': data(c), **{k: c['training'].get(k, 0) for k in keys}}   # runs of before had no references
     mine, theirs = pick(mine), pick(theirs)
     return [(k, mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]]
 

@@ -8,7 +8,7 @@ __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', '
            'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
            'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #33adc11a
+# %% ../nbs/08_train.ipynb #95dc0013
 import atexit, copy, json, math, os, time, weakref
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -18,9 +18,9 @@ from typing import Callable
 import torch
 from torch import Tensor, nn
 from .core import BadInput, Images, paired, pick_device, pick_precision, randn_items, rng
-from .data import DataLoaders
+from .data import DataLoaders, Resident
 from .schedule import stratified
-from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes
+from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes, stable_target
 from .sample import sample
 from .unet import unet
 from .callback import HeldOut, Step, run_callbacks
@@ -95,7 +95,7 @@ class EMA:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - (1 - 1/self.i)**(self.gamma + 1))
         for mine, theirs in zip(self.module.buffers(), module.buffers()): mine.copy_(theirs)   # such as the statistics of a batch norm
 
-# %% ../nbs/08_train.ipynb #c0477d3c
+# %% ../nbs/08_train.ipynb #e1d87a32
 def train_batch(
     batch: dict,             # 'x' and conditions: this process' share, items rank, rank + world, …
     recipe: Recipe,          # scaled to the data
@@ -122,6 +122,7 @@ def loss_and_gradient(
     weight: Callable,        # sigma -> what a squared error counts
     spoil: Callable = add_noise, # (x0, sigma, eps) -> spoiled pictures
     accumulate: int = 1,     # parts in which the batch is computed, one after the other, to need less memory
+    aim: Images = None,      # what the gradient goes for, from `stable_target`; None: x0
 ) -> Tensor:                 # mean weighted loss
     "The loss of a batch, its gradient added to that of the parameters"
     total = 0.
@@ -129,12 +130,12 @@ def loss_and_gradient(
         part = slice(j, None, accumulate)
         wait = nullcontext if j == accumulate - 1 else getattr(denoise, 'no_sync', nullcontext)   # several processes: exchange once
         with wait():
-            loss = denoising_loss(denoise, x0[part], sigma[part], eps[part], weight, spoil, **{k: v[part] for k, v in cond.items()}).sum() / len(x0)
+            loss = denoising_loss(denoise, x0[part], sigma[part], eps[part], weight, spoil, None if aim is None else aim[part], **{k: v[part] for k, v in cond.items()}).sum() / len(x0)
             loss.backward()
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #1272d6b7
+# %% ../nbs/08_train.ipynb #2bcab40c
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -189,6 +190,7 @@ def train_steps(
     accumulate: int = 1,         # parts of a batch that are computed one after the other
     at: Step = Step(),           # where the training stands
     team: Processes = Processes(), # who shares the batch
+    references: Callable = None, # step -> more pictures with their conditions, which share in the answers; None: there are none
     patience: int = 5,           # steps in a row that may fail to be finite
 ):                               # yields a Step after each step; the last has progress 1
     "Train until the budget is used up; time outside this generator does not count"
@@ -198,9 +200,10 @@ def train_steps(
         rate = lr * schedule(progress)
         for group in opt.param_groups: group['lr'] = rate
         x0, sigma, eps, cond = train_batch(batch(at.i), recipe, seed, at.i, label_drop, team.rank, team.world)
+        aim = stable_target(x0, spoil(x0, sigma, eps), sigma, cond, references(at.i)) if references else None
         kept = [b.clone() for b in denoise.buffers()]     # such as the statistics of a batch norm
         opt.zero_grad(set_to_none=True)
-        loss = team.mean(loss_and_gradient(denoise, x0, sigma, eps, cond, recipe.weight, spoil, accumulate))
+        loss = team.mean(loss_and_gradient(denoise, x0, sigma, eps, cond, recipe.weight, spoil, accumulate, aim))
         norm = nn.utils.clip_grad_norm_(params, clip)
         loss, norm = torch.stack([loss, norm]).tolist()   # waits for the device, so that the clock counts what was computed
         bad = 0 if math.isfinite(loss + norm) else bad + 1
@@ -275,7 +278,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #9a3d7f00
+# %% ../nbs/08_train.ipynb #aa14a12a
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -288,6 +291,7 @@ class Learner:
         label_drop: float = .1,         # share of hidden labels
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
+        references: int = 0,            # more pictures in every step that share in its answers (`stable_target`), 0: none; the data must be in memory
         spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
@@ -303,6 +307,7 @@ class Learner:
         for name, v, allowed, fine in (('lr', lr, 'a finite number above 0, such as 0.003', 0 < lr < math.inf), ('clip', clip, 'above 0, math.inf for none', clip > 0),
                                        ('label_drop', label_drop, '0 to 1', 0 <= label_drop <= 1), ('gamma', gamma, '0 or more', gamma >= 0)):
             if not fine: raise BadInput(f"{name} (={v}) must be {allowed}")
+        self.n_references, self.references = references, self._more(references) if references else None
         self._check_shares()
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
@@ -313,6 +318,13 @@ class Learner:
         self.held_out, self.at, self.calls = HeldOut(), Step(), []
         self.resumed, self.between = None, True       # the folder it goes on from; whether the weights are those of a whole step
         self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
+
+    def _more(self, n): # step -> n training pictures, in an order of their own
+        if n < 0 or self.spoil is not add_noise or not isinstance(self.dls.train, Resident):
+            raise BadInput(f"references (={n}) must be 0 or more, and 0 unless the data are in memory (here: {type(self.dls.train).__name__}) and spoiled by "
+                           f"add_noise (here: {function_name(self.spoil)}); leave it at 0")
+        more = replace(self.dls, bs=n)
+        return lambda i: more.batch(i, -1 - self.seed)
 
     def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
@@ -367,7 +379,7 @@ class Learner:
     def _walk(self, budget, schedule, lr):
         batch = lambda i: self.dls.batch(i, self.seed, self.team.rank, self.team.world)
         for at in train_steps(self.in_training, batch, self.scaled, budget, self.opt, self.ema, lr, schedule, self.label_drop, self.seed,
-                              self.spoil, self.clip, self.accumulate, self.at, self.team):
+                              self.spoil, self.clip, self.accumulate, self.at, self.team, self.references):
             self.at, self.between = at, True
             yield at
 
