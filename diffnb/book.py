@@ -44,7 +44,7 @@ class PageLinks:
         lines = ''.join(f'  - {json.dumps(l)}\n' for l in page_links(where, cfg.git_url, cfg.branch))
         if front.cell_type == 'raw': front.source = re.sub(r'\n---\s*\Z', lambda m: f'\ncode-links:\n{lines}---\n', front.source)
 
-# %% ../nbs/86_book.ipynb #89d6e4fa
+# %% ../nbs/86_book.ipynb #5bab1f9d
 def signature_text(
     sym,                     # function or class
     name: str = None,        # to show instead of its own
@@ -53,9 +53,10 @@ def signature_text(
     "Renderer: nbdev's own, with default values that are functions written as the calls that made them"
     from nbdev.showdoc import BasicMarkdownRenderer
     from diffnb.train import function_name
+    say = lambda v: function_name(v) if callable(v) else f"dict({', '.join(f'{k}={say(w)}' for k, w in v.items())})" if isinstance(v, dict) else repr(v)
     shown = BasicMarkdownRenderer(sym, name=name, title_level=title_level)
     for p in shown.dm.dm.values():
-        if callable(p.get('default')) and p['default'] is not inspect.Parameter.empty: p['default'] = SimpleNamespace(__name__=function_name(p['default']))
+        if p.get('default') is not inspect.Parameter.empty and 'default' in p: p['default'] = SimpleNamespace(__name__=say(p['default']))
     return shown
 
 # %% ../nbs/86_book.ipynb #2e1f8ca4
