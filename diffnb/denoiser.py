@@ -177,7 +177,7 @@ class Denoiser(nn.Module):
             allowed = f"0 to {self.spec.n_classes - 1}, or -1 for no class" if self.spec.n_classes else "-1, for this model has no classes"
             raise BadInput(f"label ({label.min()} to {label.max()}) must be {allowed}")
 
-# %% ../nbs/04_denoiser.ipynb #9bfd2c2c
+# %% ../nbs/04_denoiser.ipynb #6c7f8663
 def add_noise(x0: Images, sigma: Sigmas, eps: Images) -> Images:
     "x0 + sigma eps: the way to spoil a picture that all theory is about; corruptions of other kinds take its place"
     return x0 + per_item(sigma, x0) * eps
@@ -195,9 +195,11 @@ def denoising_loss(
     "Weighted squared error of the denoised picture, mean over pixels and channels"
     guess = denoise(spoil(x0, sigma, eps), sigma, **cond)
     error = lambda to: (guess - to).square().mean((1, 2, 3))
-    return weight(sigma) * (error(x0) if aim is None else error(aim) + (error(x0) - error(aim)).detach())
+    if aim is None: return weight(sigma) * error(x0)
+    aimed = error(aim)
+    return weight(sigma) * (error(x0).detach() + (aimed - aimed.detach()))     # the number of the one, the gradient of the other
 
-# %% ../nbs/04_denoiser.ipynb #26357346
+# %% ../nbs/04_denoiser.ipynb #b4786deb
 def stable_target(
     x0: Images,              # clean pictures
     x: Images,               # what `add_noise` made of them
@@ -205,14 +207,16 @@ def stable_target(
     cond: dict,              # and these conditions, as the network is told: a label of -1 or a row of NaN is none
     ref: dict,               # more pictures 'x', (R, C, H, W), and their conditions
 ) -> Images:                 # like x0
-    "Mean of x0 and of all of `ref` that the conditions allow, each weighted by how likely it is to have become x"
+    "Mean of x0 and of all of `ref` that have the same conditions, each weighted by how likely it is to have become x"
     own, z, r = x0.flatten(1), x.flatten(1), ref['x'].flatten(1)
-    among = torch.ones(len(own), len(r), dtype=torch.bool, device=x.device)
+    norm = r.square().sum(1)
+    among = own.square().sum(1, keepdim=True) + norm - 2 * own @ r.T > 1e-5 * norm     # x0 itself counts once
     for k, v in cond.items():
         told, theirs = v.reshape(len(v), 1, -1), ref[k].reshape(1, len(r), -1)
-        among &= (told == theirs).all(2) | (told.isnan() if told.is_floating_point() else told < 0).any(2)
+        hidden = k == 'label' and (told.isnan() if told.is_floating_point() else told < 0).any(2)
+        among &= (told == theirs).all(2) | hidden
     score = lambda dot, norm: (dot - norm / 2) / sigma[:, None]**2         # -|x-r|^2 / 2 sigma^2, without what all have in common
-    logits = score(z @ r.T, r.square().sum(1)).masked_fill(~among, -torch.inf)
+    logits = score(z @ r.T, norm).masked_fill(~among, -torch.inf)
     p = torch.cat([score((z * own).sum(1, keepdim=True), own.square().sum(1, keepdim=True)), logits], 1).softmax(1)
     return (p[:, :1] * own + p[:, 1:] @ r).view_as(x0)
 

@@ -112,12 +112,12 @@ def read_state(
     if (run/'card.json').exists(): raise BadInput(f"{run} holds a model but no state to go on from; train again, or give a run whose folder state holds one")
     return None
 
-# %% ../nbs/80_run.ipynb #d535d1a9
+# %% ../nbs/80_run.ipynb #e99fed75
 def compare_cards(mine: dict, theirs: dict) -> list: # (name, mine, theirs)
     "What decides the bits of a training and differs between two cards"
     keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'label_drop', 'references', 'clip', 'spoil', 'tfms', 'precision')
     data = lambda c: {k: v for k, v in c['data'].items() if k != 'name'}               # wherever they are
-    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'recipe_digest', 'classes', 'spec')}, 'data': data(c), **{k: c['training'].get(k, 0) for k in keys}}   # runs of before had no references
+    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'recipe_digest', 'classes', 'spec')}, 'data': data(c), **{k: ({'references': 0} | c['training'])[k] for k in keys}}   # cards of before know of no references
     mine, theirs = pick(mine), pick(theirs)
     return [(k, mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]]
 

@@ -278,7 +278,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #aa14a12a
+# %% ../nbs/08_train.ipynb #95a0aaff
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -320,8 +320,8 @@ class Learner:
         self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
 
     def _more(self, n): # step -> n training pictures, in an order of their own
-        if n < 0 or self.spoil is not add_noise or not isinstance(self.dls.train, Resident):
-            raise BadInput(f"references (={n}) must be 0 or more, and 0 unless the data are in memory (here: {type(self.dls.train).__name__}) and spoiled by "
+        if n < 0 or n != int(n) or self.spoil is not add_noise or not isinstance(self.dls.train, Resident):
+            raise BadInput(f"references (={n}) must be a whole number, 0 or more, and 0 unless the data are in memory (here: {type(self.dls.train).__name__}) and spoiled by "
                            f"add_noise (here: {function_name(self.spoil)}); leave it at 0")
         more = replace(self.dls, bs=n)
         return lambda i: more.batch(i, -1 - self.seed)
