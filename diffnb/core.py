@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['Images', 'Sigmas', 'Labels', 'per_item', 'BadInput', 'optional', 'rng', 'randn_items', 'pick_device',
-           'cpu_capabilities', 'fast_bf16', 'pick_precision', 'autocast', 'write_atomic', 'Interval', 'median_interval',
-           'Pairs', 'paired', 'image_grid', 'show_images']
+           'cpu_capabilities', 'fast_bf16', 'pick_precision', 'autocast', 'keep_memory', 'write_atomic', 'Interval',
+           'median_interval', 'Pairs', 'paired', 'image_grid', 'show_images']
 
-# %% ../nbs/00_core.ipynb #2e8f27c5
-import hashlib, importlib, math, os, time
+# %% ../nbs/00_core.ipynb #2bb30d15
+import ctypes, hashlib, importlib, math, os, sys, time
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
@@ -108,6 +108,13 @@ def autocast(
 
 # %% ../nbs/00_core.ipynb #2a6323dc
 if os.environ.get('IN_TEST'): torch.set_num_threads(1)
+
+# %% ../nbs/00_core.ipynb #1715d1bb
+def keep_memory() -> bool: # whether it does
+    "Have this process keep up to 1 GB that tensors gave back, where its allocator (glibc's) can be told to"
+    libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
+    M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1           # malloc.h; the first cannot be more than 32 MB
+    return hasattr(libc, 'mallopt') and libc.mallopt(M_MMAP_THRESHOLD, 32 << 20) == libc.mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1
 
 # %% ../nbs/00_core.ipynb #13c7e6e0
 def write_atomic(

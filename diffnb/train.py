@@ -8,7 +8,7 @@ __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', '
            'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
            'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #95dc0013
+# %% ../nbs/08_train.ipynb #b488c1af
 import atexit, copy, json, math, os, time, weakref
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Callable
 import torch
 from torch import Tensor, nn
-from .core import BadInput, Images, paired, pick_device, pick_precision, randn_items, rng
+from .core import BadInput, Images, keep_memory, paired, pick_device, pick_precision, randn_items, rng
 from .data import DataLoaders, Resident
 from .schedule import stratified
 from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes, stable_target
@@ -135,7 +135,7 @@ def loss_and_gradient(
         total = total + loss.detach()
     return total
 
-# %% ../nbs/08_train.ipynb #2bcab40c
+# %% ../nbs/08_train.ipynb #74d532de
 @dataclass(frozen=True)
 class Processes:
     "Which process this is and of how many; a process alone has no one to ask"
@@ -194,6 +194,7 @@ def train_steps(
     patience: int = 5,           # steps in a row that may fail to be finite
 ):                               # yields a Step after each step; the last has progress 1
     "Train until the budget is used up; time outside this generator does not count"
+    keep_memory()
     params, bad, took = [p for p in denoise.parameters() if p.requires_grad], 0, 0.
     while at.progress < 1:
         began, progress = time.perf_counter(), team.first(budget(at.i, at.seconds + took))   # it should take as long as the last
@@ -278,7 +279,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #95a0aaff
+# %% ../nbs/08_train.ipynb #06435f4a
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -291,7 +292,7 @@ class Learner:
         label_drop: float = .1,         # share of hidden labels
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
-        references: int = 0,            # more pictures in every step that share in its answers (`stable_target`), 0: none; the data must be in memory
+        references: int = None,         # more pictures in every step that share in its answers (`stable_target`), 0: none; None: 512 where that helps
         spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
@@ -307,7 +308,7 @@ class Learner:
         for name, v, allowed, fine in (('lr', lr, 'a finite number above 0, such as 0.003', 0 < lr < math.inf), ('clip', clip, 'above 0, math.inf for none', clip > 0),
                                        ('label_drop', label_drop, '0 to 1', 0 <= label_drop <= 1), ('gamma', gamma, '0 or more', gamma >= 0)):
             if not fine: raise BadInput(f"{name} (={v}) must be {allowed}")
-        self.n_references, self.references = references, self._more(references) if references else None
+        self.n_references, self.references = self._more(references)
         self._check_shares()
         net = unet(dls.spec, seed) if net is None else net
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
@@ -319,12 +320,15 @@ class Learner:
         self.resumed, self.between = None, True       # the folder it goes on from; whether the weights are those of a whole step
         self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
 
-    def _more(self, n): # step -> n training pictures, in an order of their own
-        if n < 0 or n != int(n) or self.spoil is not add_noise or not isinstance(self.dls.train, Resident):
-            raise BadInput(f"references (={n}) must be a whole number, 0 or more, and 0 unless the data are in memory (here: {type(self.dls.train).__name__}) and spoiled by "
-                           f"add_noise (here: {function_name(self.spoil)}); leave it at 0")
+    def _more(self, n): # how many references, and step -> so many training pictures, in an order of their own, or None
+        train = self.dls.train
+        able = self.spoil is add_noise and isinstance(self.dls, DataLoaders) and isinstance(train, Resident)
+        if n is None: n = min(512, len(train)) if able and not self.dls.spec.cond_channels else 0   # pictures as conditions are hardly ever alike
+        if n != 0 and (not able or n not in range(1, len(train) + 1)):
+            raise BadInput(f"references (={n}) must be 0, or a whole number up to that of the training pictures if these are in memory (here: {type(train).__name__}) and "
+                           f"spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
         more = replace(self.dls, bs=n)
-        return lambda i: more.batch(i, -1 - self.seed)
+        return n, (lambda i: more.batch(i, -1 - self.seed)) if n else None
 
     def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
