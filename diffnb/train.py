@@ -279,7 +279,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #06435f4a
+# %% ../nbs/08_train.ipynb #c8e08207
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -327,8 +327,9 @@ class Learner:
         if n != 0 and (not able or n not in range(1, len(train) + 1)):
             raise BadInput(f"references (={n}) must be 0, or a whole number up to that of the training pictures if these are in memory (here: {type(train).__name__}) and "
                            f"spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
+        if not n: return 0, None
         more = replace(self.dls, bs=n)
-        return n, (lambda i: more.batch(i, -1 - self.seed)) if n else None
+        return n, lambda i: more.batch(i, -1 - self.seed)
 
     def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
