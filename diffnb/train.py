@@ -279,7 +279,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #c8e08207
+# %% ../nbs/08_train.ipynb #be8c090e
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -292,7 +292,7 @@ class Learner:
         label_drop: float = .1,         # share of hidden labels
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
-        references: int = None,         # more pictures in every step that share in its answers (`stable_target`), 0: none; None: 512 where that helps
+        references: int = None,         # more pictures in every step that share in its answers (`stable_target`), 0: none; None: 512, but none where the data are not in memory or spoiled otherwise
         spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
