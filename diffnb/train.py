@@ -279,7 +279,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #be8c090e
+# %% ../nbs/08_train.ipynb #e410a4f8
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -325,7 +325,7 @@ class Learner:
         able = self.spoil is add_noise and isinstance(self.dls, DataLoaders) and isinstance(train, Resident)
         if n is None: n = min(512, len(train)) if able and not self.dls.spec.cond_channels else 0   # pictures as conditions are hardly ever alike
         if n != 0 and (not able or n not in range(1, len(train) + 1)):
-            raise BadInput(f"references (={n}) must be 0, or a whole number up to that of the training pictures if these are in memory (here: {type(train).__name__}) and "
+            raise BadInput(f"references (={n!r}) must be 0, or a whole number up to that of the training pictures if these are in memory (here: {type(train).__name__}) and "
                            f"spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
         if not n: return 0, None
         more = replace(self.dls, bs=n)
