@@ -131,7 +131,7 @@ recipes = {r.name: r for r in [
     Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200),   # ours: for weak models
     Recipe('half_hour',   rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .06,   200)]}  # and for better ones
 
-# %% ../nbs/04_denoiser.ipynb #14c63b9b
+# %% ../nbs/04_denoiser.ipynb #3a00b428
 class Denoiser(nn.Module):
     "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's row and the data's mean and standard deviation"
     def __init__(self,
@@ -140,9 +140,10 @@ class Denoiser(nn.Module):
         recipe: Recipe,           # in units of the data's standard deviation
         classes: list = (),       # names of the classes
         precision: str = 'fp32',  # of the network's arithmetic, 'fp32' or 'bf16'
+        guess: Callable = None,   # guess(z, sigma, label) -> a guess in closed form and how far off it is, (B,), see `gaussians`; None: what the row keeps
     ):
         super().__init__()
-        self.net, self.spec, self.recipe, self.classes, self.precision = net, spec, recipe, list(classes), precision
+        self.net, self.spec, self.recipe, self.classes, self.precision, self.guess = net, spec, recipe, list(classes), precision, guess
 
     def forward(self, x: Images, sigma: Sigmas, label: Labels = None, **cond) -> Images:
         "Best guess of the clean pictures"
@@ -152,8 +153,14 @@ class Denoiser(nn.Module):
         sigma = sigma.expand(len(x)).to(x.dtype) / spec.std
         s, z = per_item(sigma, x), (x - mean) / spec.std
         if cond.get('image') is not None: cond = {**cond, 'image': (cond['image'] - mean) / spec.std}
+        kept, scale = row.c_skip(s) * z, row.c_out(s)
+        if self.guess:
+            kept, off = self.guess(z, sigma, label)
+            scale, shown = per_item(off, x), cond.get('image')
+            if shown is None: shown = x.new_zeros(len(x), spec.cond_channels, *x.shape[2:])
+            cond = {**cond, 'image': torch.cat([shown, kept], 1)}
         with autocast(self.precision, x.device): out = self.net(row.c_in(s) * z, sigma.log() / 4, label=label, **cond)
-        return mean + spec.std * (row.c_skip(s) * z + row.c_out(s) * out.to(x.dtype))
+        return mean + spec.std * (kept + scale * out.to(x.dtype))
 
     def check(self,
         n: int,                   # number of pictures

@@ -8,7 +8,7 @@ __all__ = ['budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', '
            'inner_matrix', 'Muon', 'Learner', 'function_name', 'logged_calls', 'pick_labels', 'sample_from',
            'RateRange', 'lr_find', 'check_fast']
 
-# %% ../nbs/08_train.ipynb #b488c1af
+# %% ../nbs/08_train.ipynb #ce63aac3
 import atexit, copy, json, math, os, time, weakref
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from .core import BadInput, Images, keep_memory, paired, pick_device, pick_preci
 from .data import DataLoaders, Resident
 from .schedule import stratified
 from .denoiser import Denoiser, Recipe, add_noise, denoising_loss, recipes, stable_target
+from .gaussians import fit_gaussians, with_guess
 from .sample import sample
 from .unet import unet
 from .callback import HeldOut, Step, run_callbacks
@@ -279,7 +280,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/08_train.ipynb #e410a4f8
+# %% ../nbs/08_train.ipynb #3ce1b5a5
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -293,6 +294,7 @@ class Learner:
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
         references: int = None,         # more pictures in every step that share in its answers (`stable_target`), 0: none; None: 512, but none where the data are not in memory or spoiled otherwise
+        gaussians: int = 0,             # directions in which the data's covariances are measured, so that the network has only the rest to learn (`fit_gaussians`); 0: none
         spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
@@ -308,10 +310,14 @@ class Learner:
         for name, v, allowed, fine in (('lr', lr, 'a finite number above 0, such as 0.003', 0 < lr < math.inf), ('clip', clip, 'above 0, math.inf for none', clip > 0),
                                        ('label_drop', label_drop, '0 to 1', 0 <= label_drop <= 1), ('gamma', gamma, '0 or more', gamma >= 0)):
             if not fine: raise BadInput(f"{name} (={v}) must be {allowed}")
-        self.n_references, self.references = self._more(references)
+        self.n_references, self.references, guess = self._more(references, gaussians)
+        self.n_gaussians = guess.rank if guess else 0
         self._check_shares()
-        net = unet(dls.spec, seed) if net is None else net
-        self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision).to(self.device)
+        seen = with_guess(dls.spec) if guess else dls.spec
+        net = unet(seen, seed) if net is None else net
+        if guess and getattr(net, 'cond_channels', None) != seen.cond_channels:
+            raise BadInput(f"gaussians={gaussians} needs a network that is shown the guess, with cond_channels={seen.cond_channels} (here: {getattr(net, 'cond_channels', None)}): make it with unet(with_guess(spec))")
+        self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision, guess).to(self.device)
         self.in_training = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
         self.ema = EMA(self.model, gamma)
         self.denoise.precision = 'fp32'
@@ -320,16 +326,18 @@ class Learner:
         self.resumed, self.between = None, True       # the folder it goes on from; whether the weights are those of a whole step
         self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
 
-    def _more(self, n): # how many references, and step -> so many training pictures, in an order of their own, or None
-        train = self.dls.train
+    def _more(self, references, gaussians): # how many references, and step -> so many training pictures or None; what `Denoiser` calls guess, or None
+        train, spec = self.dls.train, self.dls.spec
         able = self.spoil is add_noise and isinstance(self.dls, DataLoaders) and isinstance(train, Resident)
-        if n is None: n = min(512, len(train)) if able and not self.dls.spec.cond_channels else 0   # pictures as conditions are hardly ever alike
-        if n != 0 and (not able or n not in range(1, len(train) + 1)):
-            raise BadInput(f"references (={n!r}) must be 0, or a whole number up to that of the training pictures if these are in memory (here: {type(train).__name__}) and "
-                           f"spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
-        if not n: return 0, None
-        more = replace(self.dls, bs=n)
-        return n, lambda i: more.batch(i, -1 - self.seed)
+        draw = lambda n, i, order: replace(self.dls, bs=n).batch(i, order - self.seed)      # in an order of their own
+        if references is None: references = min(512, len(train)) if able and not spec.cond_channels else 0   # pictures as conditions are hardly ever alike
+        size = math.prod(spec.shape)
+        for name, n, most, of in ('references', references, able and len(train), 'training pictures'), ('gaussians', gaussians, able and size, 'values in a picture'):
+            if n != 0 and (not able or n not in range(1, most + 1)):
+                raise BadInput(f"{name} (={n!r}) must be 0, or a whole number up to that of the {of}; more than 0 needs training pictures in memory (here: {type(train).__name__}) "
+                               f"that are spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
+        guess = fit_gaussians(draw(min(len(train), max(1, 2**24 // size)), 0, -2), spec, gaussians) if gaussians else None    # 64 MB of pictures
+        return references, (lambda i: draw(references, i, -1)) if references else None, guess
 
     def _check_shares(self):
         bs, world = self.dls.bs, self.team.world
