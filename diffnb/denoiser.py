@@ -131,7 +131,7 @@ recipes = {r.name: r for r in [
     Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200),   # ours: for weak models
     Recipe('half_hour',   rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .06,   200)]}  # and for better ones
 
-# %% ../nbs/04_denoiser.ipynb #3a00b428
+# %% ../nbs/04_denoiser.ipynb #0e9d3e68
 class Denoiser(nn.Module):
     "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's row and the data's mean and standard deviation"
     def __init__(self,
@@ -153,8 +153,8 @@ class Denoiser(nn.Module):
         sigma = sigma.expand(len(x)).to(x.dtype) / spec.std
         s, z = per_item(sigma, x), (x - mean) / spec.std
         if cond.get('image') is not None: cond = {**cond, 'image': (cond['image'] - mean) / spec.std}
-        kept, scale = row.c_skip(s) * z, row.c_out(s)
-        if self.guess:
+        if not self.guess: kept, scale = row.c_skip(s) * z, row.c_out(s)
+        else:
             kept, off = self.guess(z, sigma, label)
             scale, shown = per_item(off, x), cond.get('image')
             if shown is None: shown = x.new_zeros(len(x), spec.cond_channels, *x.shape[2:])

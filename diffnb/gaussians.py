@@ -57,7 +57,7 @@ def each_times(
         out[i] = rows[i] @ matrices[c]
     return out
 
-# %% ../nbs/08_gaussians.ipynb #87582cd8
+# %% ../nbs/08_gaussians.ipynb #dbd8a41f
 def common_basis(
     z: Tensor,            # (N, d), mean 0
     rank: int,            # directions
@@ -76,6 +76,8 @@ def fit_gaussians(
     assumed: int = 20,    # pictures that were not seen but assumed, for each class and for all
 ) -> Gaussians:           # on the CPU
     "Means and covariances of a set of pictures, cautious where it is small"
+    for name, v in ('grain', grain), ('assumed', assumed):
+        if not 0 <= v < float('inf'): raise BadInput(f"{name} (={v!r}) must be a finite number, 0 or more")
     x, label = spec.check(batch['x']).cpu(), batch.get('label')
     z = ((x - spec.mean_like(x)) / spec.std).flatten(1)
     label = None if label is None or label.is_floating_point() else label.cpu()

@@ -280,7 +280,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/09_train.ipynb #3ce1b5a5
+# %% ../nbs/09_train.ipynb #189f3da5
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -332,10 +332,10 @@ class Learner:
         draw = lambda n, i, order: replace(self.dls, bs=n).batch(i, order - self.seed)      # in an order of their own
         if references is None: references = min(512, len(train)) if able and not spec.cond_channels else 0   # pictures as conditions are hardly ever alike
         size = math.prod(spec.shape)
-        for name, n, most, of in ('references', references, able and len(train), 'training pictures'), ('gaussians', gaussians, able and size, 'values in a picture'):
-            if n != 0 and (not able or n not in range(1, most + 1)):
-                raise BadInput(f"{name} (={n!r}) must be 0, or a whole number up to that of the {of}; more than 0 needs training pictures in memory (here: {type(train).__name__}) "
-                               f"that are spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
+        for name, n, most, of in ('references', references, len(train) if able else 0, 'training pictures'), ('gaussians', gaussians, size, 'values in a picture'):
+            if n != 0 and not able:
+                raise BadInput(f"{name} (={n!r}) needs training pictures in memory (here: {type(train).__name__}) that are spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
+            if n not in range(most + 1): raise BadInput(f"{name} (={n!r}) must be a whole number, 0 to {most:,}, as there are so many {of}")
         guess = fit_gaussians(draw(min(len(train), max(1, 2**24 // size)), 0, -2), spec, gaussians) if gaussians else None    # 64 MB of pictures
         return references, (lambda i: draw(references, i, -1)) if references else None, guess
 
