@@ -47,7 +47,7 @@ def run_call(
     with autocast(precision, call.x.device): out = call.layer(call.x)
     torch.autograd.grad(out, [p for p in (call.x, *call.layer.parameters()) if p.requires_grad], call.grad)
 
-# %% ../nbs/85_bench.ipynb #67631055
+# %% ../nbs/85_bench.ipynb #9b626647
 def stepping(
     learn: Learner,      # is trained meanwhile
 ) -> Callable:           # one call, one step

@@ -92,7 +92,7 @@ def results(
                 if f.name not in names: f.rename(path/f.name)
             shutil.rmtree(aside)
 
-# %% ../nbs/90_cli.ipynb #6974d73b
+# %% ../nbs/90_cli.ipynb #8c2c5812
 class Interrupt:
     "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it then raises KeyboardInterrupt between two steps"
     def __enter__(self):
@@ -174,6 +174,7 @@ def learner(
 ):
     "The Learner that these options describe"
     import os
+    from functools import partial
     from diffnb.core import BadInput
     from diffnb.data import fashion_mnist, picture_folder, picture_kinds
     from diffnb.denoiser import recipes
@@ -183,7 +184,7 @@ def learner(
     pictures = any(p.suffix.lower() in picture_kinds for p in Path(data).rglob('*'))
     dls = picture_folder(data, size, bs) if pictures else fashion_mnist(data, bs, verbose=os.environ.get('RANK', '0') == '0')
     recipe = recipes['half_hour' if net == 'base' else 'two_minutes']           # a better model is sampled further down
-    return Learner(dls, unet(dls.spec, seed, widths[net]), recipe, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
+    return Learner(dls, partial(unet, width=widths[net]), recipe, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
 
 def watch(
     learn,                     # before its training

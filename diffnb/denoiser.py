@@ -93,7 +93,7 @@ def convert(
     s = per_item(sigma, x)
     return ((row.c_skip(s) - to.c_skip(s)) * x + row.c_out(s) * out) / to.c_out(s)
 
-# %% ../nbs/04_denoiser.ipynb #10bc1338
+# %% ../nbs/04_denoiser.ipynb #67772d0b
 @dataclass(frozen=True)
 class Recipe:
     "A method of the literature as data; noise levels in units of the data's standard deviation until `scaled`"
@@ -104,6 +104,7 @@ class Recipe:
     grid: Callable       # (n_steps, sigma_min, sigma_max) -> decreasing noise levels that end in 0
     sigma_min: float     # last level of the grid before 0
     sigma_max: float     # first level of the grid, finite
+    gaussians: int = 0   # directions in which the data's covariances are measured, whose guess then takes the place of what the row keeps (`fit_gaussians`); 0: none
 
     def __repr__(self): return f'Recipe({self.name!r})'
 
@@ -128,8 +129,8 @@ recipes = {r.name: r for r in [
     Recipe('cosine', rows['v'],    between(_cosine, .0125, 160), v_weight,    even(_cosine), .0125, 160),
     Recipe('edm',    rows['v'],    lognormal(-.507, 1.2),       v_weight,    karras,       .004,  160),   # EDM's numbers / .5
     Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200),   # 200 is flow time .995
-    Recipe('two_minutes', rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .12,   200),   # ours: for weak models
-    Recipe('half_hour',   rows['flow'], lognormal(0, 1.5),      flow_weight, uniform_time, .06,   200)]}  # and for better ones
+    Recipe('two_minutes', rows['flow'], lognormal(-.3, 1.2),    flow_weight, uniform_time, .12,   200, gaussians=200),   # ours: for weak models
+    Recipe('half_hour',   rows['flow'], lognormal(-.3, 1.2),    flow_weight, uniform_time, .06,   200, gaussians=200)]}  # and for better ones
 
 # %% ../nbs/04_denoiser.ipynb #0e9d3e68
 class Denoiser(nn.Module):

@@ -12,33 +12,38 @@ from torch import Tensor, nn
 from .core import BadInput, Images, Labels, Sigmas, rng
 from .data import DataSpec
 
-# %% ../nbs/08_gaussians.ipynb #6ef5f33d
+# %% ../nbs/08_gaussians.ipynb #48ab21ed
 class Gaussians(nn.Module):
     "A mean and a covariance for each class and, last, for all: guess(z, sigma, label) in closed form"
     def __init__(self,
         shape: tuple,        # (C, H, W) of one picture
         n_classes: int = 0,  # 0: there are no labels
         rank: int = 1,       # directions in the common basis, 1 … C*H*W
+        n_numbers: int = 0,  # numbers in a row of several labels, which shift the mean of the one class there is; 0: labels are classes
     ):
         super().__init__()
         d, k = torch.Size(shape).numel(), n_classes + 1
         if rank not in range(1, d + 1): raise BadInput(f"rank (={rank!r}) must be a whole number, 1 to {d}, as a picture has {d} values")
         self.rank = rank = int(rank)
+        self.n_numbers = n_numbers
         self.register_buffer('mean', torch.zeros(k, d))
         self.register_buffer('basis', torch.eye(d, rank))                       # orthonormal columns
         self.register_buffer('turn', torch.eye(rank).repeat(k, 1, 1))           # each class' eigenvectors inside the basis
         self.register_buffer('var', torch.ones(k, rank))                        # and its variance along them
         self.register_buffer('rest', torch.ones(k))                             # and along every direction outside
+        if n_numbers: self.register_buffer('shift', torch.zeros(n_numbers, d))  # what a number's growth by 1 does to the mean
 
     def forward(self,
         z: Images,            # noisy pictures, for data of mean 0 and standard deviation 1
         sigma: Sigmas,        # the level of each, (B,)
-        label: Labels = None, # classes, -1: any; rows of several labels count as none
+        label: Labels = None, # classes, -1: any; or rows of several labels or numbers, NaN: any
     ) -> tuple:               # best linear guess of the clean pictures, like z; (B,) root mean square of how far it is off
         "What second moments say"
-        known = label is not None and not label.is_floating_point()
-        y = label if known else torch.full((len(z),), -1, device=z.device)      # -1 is the last: all classes
+        rows = label is not None and label.is_floating_point()
+        y = torch.full((len(z),), -1, device=z.device) if label is None or rows else label      # -1 is the last: all classes
+        if rows and self.n_numbers: y = -label.isnan().any(1).long()                            # the class is that of all rows that say something
         mean, var, rest = (b.to(z.dtype)[y] for b in (self.mean, self.var, self.rest[:, None]))
+        if rows and self.n_numbers: mean = mean + label.masked_fill(y[:, None] < 0, 0).to(z.dtype) @ self.shift.to(z.dtype)
         s2, basis, turn = sigma[:, None]**2, self.basis.to(z.dtype), self.turn.to(z.dtype)
         far, inside, outside = z.flatten(1) - mean, var / (var + s2), rest / (rest + s2)         # shares that are kept
         along = each_times(each_times(far @ basis, y, turn) * (inside - outside), y, turn.mT)
@@ -57,7 +62,7 @@ def each_times(
         out[i] = rows[i] @ matrices[c]
     return out
 
-# %% ../nbs/08_gaussians.ipynb #dbd8a41f
+# %% ../nbs/08_gaussians.ipynb #23e70844
 def common_basis(
     z: Tensor,            # (N, d), mean 0
     rank: int,            # directions
@@ -78,10 +83,10 @@ def fit_gaussians(
     "Means and covariances of a set of pictures, cautious where it is small"
     for name, v in ('grain', grain), ('assumed', assumed):
         if not 0 <= v < float('inf'): raise BadInput(f"{name} (={v!r}) must be a finite number, 0 or more")
-    x, label = spec.check(batch['x']).cpu(), batch.get('label')
+    x, label = spec.check(batch['x']).cpu(), batch['label'].cpu() if 'label' in batch else None
     z = ((x - spec.mean_like(x)) / spec.std).flatten(1)
-    label = None if label is None or label.is_floating_point() else label.cpu()
-    out = Gaussians(spec.shape, 0 if label is None else spec.n_classes, min(rank, *z.shape))
+    rows = label is not None and label.is_floating_point()
+    out = Gaussians(spec.shape, 0 if label is None else 1 if rows else spec.n_classes, min(rank, *z.shape), label.shape[1] if rows else 0)
     out.mean[:] = z.mean(0)
     out.basis[:] = common_basis(z - out.mean[-1], out.rank)
     def believed(far, prior): # covariance inside the basis and variance in each direction outside, as if `assumed` more pictures had been as `prior`
@@ -91,7 +96,13 @@ def fit_gaussians(
         return [(n * a + assumed * b) / (n + assumed) for a, b in zip((cov, rest), prior)]
     white = torch.eye(out.rank, dtype=torch.float64), torch.ones((), dtype=torch.float64)
     found = [believed(z - out.mean[-1], white)]
-    if label is not None:
+    if rows:                                       # the mean moves in a straight line with every label or number: least squares
+        told = ~label.isnan().any(1)
+        said, far = torch.cat([label[told], label.new_ones(told.sum(), 1)], 1), z[told] - out.mean[-1]
+        moves = torch.linalg.solve((said.T @ said).double() + torch.eye(said.shape[1]).double(), (said.T @ far).double()).float()
+        out.shift[:], out.mean[0] = moves[:-1], out.mean[-1] + moves[-1]
+        found = [believed(far - said @ moves, white)] + found
+    elif label is not None:
         own = [z[label == c] for c in range(spec.n_classes)]
         for c, pictures in enumerate(own): out.mean[c] = (pictures.sum(0) + out.mean[-1]) / (len(pictures) + 1)   # one assumed, for the mean
         within = believed(torch.cat([pictures - out.mean[c] for c, pictures in enumerate(own)]), white)

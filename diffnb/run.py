@@ -252,7 +252,7 @@ def save(self: Learner,
     write_atomic(path/'card.json', lambda tmp: tmp.write_text(json.dumps(card, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'))
     return path
 
-# %% ../nbs/80_run.ipynb #a171c58f
+# %% ../nbs/80_run.ipynb #eae199dc
 def read_card(
     path: Path,              # a run folder
 ) -> dict:
@@ -306,7 +306,7 @@ def load(
     if net is None: net = unet(with_guess(spec) if rank else spec, **{k: v for k, v in card['net'].items() if k not in ('in_channels', 'n_classes', 'cond_channels', 'n_aug')})
     try:
         tensors = load_file(file)
-        guess = Gaussians(spec.shape, len(tensors['guess.rest']) - 1, rank) if rank else None
+        guess = Gaussians(spec.shape, len(tensors['guess.rest']) - 1, rank, len(tensors.get('guess.shift', ()))) if rank else None
         denoise = Denoiser(net, spec, recipe or recipes[card['recipe']], card['classes'], guess=guess)
         put_tensors(denoise, tensors)
     except (SafetensorError, RuntimeError, KeyError) as e:

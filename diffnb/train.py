@@ -241,7 +241,7 @@ def orthogonal(
         turn, square = r @ turn, r @ square @ r
     return turn @ m if wide else m @ turn
 
-# %% ../nbs/09_train.ipynb #c35182a1
+# %% ../nbs/09_train.ipynb #0000c963
 def inner_matrix(p: nn.Parameter) -> bool: # of a network
     "Whether a weight maps features to features over several places: a convolution of 2x2 or more, with more than 16 channels on both sides"
     return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
@@ -251,7 +251,7 @@ class Muon(torch.optim.AdamW):
     def __init__(self,
         params,                      # of the network
         lr: float = 3e-3,            # rate of both; `train_steps` sets it at every step
-        momentum: float = .95,       # memory of the running gradient
+        momentum: float = .9,        # memory of the running gradient
         size: float = .3,            # root mean square of an update at rate 1
         matrix: Callable = inner_matrix, # parameter -> whether it is Muon's
         betas: tuple = (.9, .99),    # AdamW's memories
@@ -280,13 +280,13 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/09_train.ipynb #189f3da5
+# %% ../nbs/09_train.ipynb #45ef7fac
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
         dls: DataLoaders,               # what to learn
-        net: nn.Module = None,          # F(x, c_noise, label); None: a U-Net for these data
-        recipe: Recipe = recipes['two_minutes'], # row, density, weight and grid
+        net: Callable = unet,           # makes the network: (spec, seed) -> F(x, c_noise, label), such as partial(unet, width=56); or such a network
+        recipe: Recipe = recipes['two_minutes'], # row, density, weight, grid and head start
         lr: float = 3e-3,               # peak learning rate
         opt: Callable = Muon,           # parameters -> optimiser
         gamma: float = 16.,             # memory of the average is about 1/(gamma+1) of the run
@@ -294,7 +294,7 @@ class Learner:
         clip: float = 1.,               # largest norm of the gradient; math.inf: any
         accumulate: int = 1,            # parts of a batch that are computed one after the other, for less memory
         references: int = None,         # more pictures in every step that share in its answers (`stable_target`), 0: none; None: 512, but none where the data are not in memory or spoiled otherwise
-        gaussians: int = 0,             # directions in which the data's covariances are measured, so that the network has only the rest to learn (`fit_gaussians`); 0: none
+        gaussians: int = None,          # directions in which the data's covariances are measured, so that the network has only the rest to learn (`fit_gaussians`), 0: none; None: the recipe's, but none where the data are not in memory or spoiled otherwise, or where a given network has no room for it
         spoil: Callable = add_noise,    # (x0, sigma, eps) -> spoiled pictures
         seed: int = 0,                  # of weights, data order, noise and samples
         device: str = 'auto',           # 'auto', 'cpu', 'cuda', …
@@ -310,13 +310,10 @@ class Learner:
         for name, v, allowed, fine in (('lr', lr, 'a finite number above 0, such as 0.003', 0 < lr < math.inf), ('clip', clip, 'above 0, math.inf for none', clip > 0),
                                        ('label_drop', label_drop, '0 to 1', 0 <= label_drop <= 1), ('gamma', gamma, '0 or more', gamma >= 0)):
             if not fine: raise BadInput(f"{name} (={v}) must be {allowed}")
-        self.n_references, self.references, guess = self._more(references, gaussians)
+        self.n_references, self.references, guess = self._more(references, gaussians, net)
         self.n_gaussians = guess.rank if guess else 0
         self._check_shares()
-        seen = with_guess(dls.spec) if guess else dls.spec
-        net = unet(seen, seed) if net is None else net
-        if guess and getattr(net, 'cond_channels', None) != seen.cond_channels:
-            raise BadInput(f"gaussians={gaussians} needs a network that is shown the guess, with cond_channels={seen.cond_channels} (here: {getattr(net, 'cond_channels', None)}): make it with unet(with_guess(spec))")
+        if not isinstance(net, nn.Module): net = net(with_guess(dls.spec) if guess else dls.spec, seed)
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision, guess).to(self.device)
         self.in_training = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
         self.ema = EMA(self.model, gamma)
@@ -326,16 +323,21 @@ class Learner:
         self.resumed, self.between = None, True       # the folder it goes on from; whether the weights are those of a whole step
         self.opt.register_step_pre_hook(lambda *_: setattr(self, 'between', False))
 
-    def _more(self, references, gaussians): # how many references, and step -> so many training pictures or None; what `Denoiser` calls guess, or None
+    def _more(self, references, gaussians, net): # how many references, and step -> so many training pictures or None; what `Denoiser` calls guess, or None
         train, spec = self.dls.train, self.dls.spec
         able = self.spoil is add_noise and isinstance(self.dls, DataLoaders) and isinstance(train, Resident)
         draw = lambda n, i, order: replace(self.dls, bs=n).batch(i, order - self.seed)      # in an order of their own
         if references is None: references = min(512, len(train)) if able and not spec.cond_channels else 0   # pictures as conditions are hardly ever alike
-        size = math.prod(spec.shape)
+        size, room, has = math.prod(spec.shape), with_guess(spec).cond_channels, getattr(net, 'cond_channels', None)
+        made = isinstance(net, nn.Module)
+        if gaussians is None:                               # no more than fit into 16 MB with a covariance for each class
+            gaussians = min(self.recipe.gaussians, size, len(train), math.isqrt(2**22 // (1 + spec.n_classes))) if able and (has == room or not made) else 0
         for name, n, most, of in ('references', references, len(train) if able else 0, 'training pictures'), ('gaussians', gaussians, size, 'values in a picture'):
             if n != 0 and not able:
                 raise BadInput(f"{name} (={n!r}) needs training pictures in memory (here: {type(train).__name__}) that are spoiled by add_noise (here: {function_name(self.spoil)}); leave it out")
             if n not in range(most + 1): raise BadInput(f"{name} (={n!r}) must be a whole number, 0 to {most:,}, as there are so many {of}")
+        if gaussians and made and has != room:
+            raise BadInput(f"gaussians={gaussians} needs a network that is shown the guess, with cond_channels={room} (here: {has}): pass a function that makes it, such as unet, or make it for with_guess(spec)")
         guess = fit_gaussians(draw(min(len(train), max(1, 2**24 // size)), 0, -2), spec, gaussians) if gaussians else None    # 64 MB of pictures
         return references, (lambda i: draw(references, i, -1)) if references else None, guess
 
