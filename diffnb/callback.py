@@ -246,7 +246,7 @@ class SampleGrid(Callback):
     ): self.every, self.n, self.how, self.show, self.grids = every, n, how, show, []   # grids: (seconds, uint8 pictures)
 
     def start(self, learn):
-        "Noise turned into noise, mostly"
+        "What can be sampled before the first step"
         if not self.grids: self.take(learn, learn.at.seconds)
 
     def step(self, learn, at: Step):
