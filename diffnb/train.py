@@ -280,7 +280,7 @@ class Muon(torch.optim.AdamW):
         super().step(closure)
         for p, g in kept: p.grad = g      # for whoever looks at it
 
-# %% ../nbs/09_train.ipynb #45ef7fac
+# %% ../nbs/09_train.ipynb #845e56ab
 class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
@@ -313,6 +313,7 @@ class Learner:
         self.n_references, self.references, guess = self._more(references, gaussians, net)
         self.n_gaussians = guess.rank if guess else 0
         self._check_shares()
+        if not callable(net): raise BadInput(f"net (={net!r}) must be a function (spec, seed) -> network, such as unet or partial(unet, width=56), or a network")
         if not isinstance(net, nn.Module): net = net(with_guess(dls.spec) if guess else dls.spec, seed)
         self.model = Denoiser(net, dls.spec, recipe, dls.classes, self.precision, guess).to(self.device)
         self.in_training = self.team.wrap(torch.compile(self.model) if compile else self.model)   # the same weights, made faster and shared
