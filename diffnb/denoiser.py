@@ -93,7 +93,7 @@ def convert(
     s = per_item(sigma, x)
     return ((row.c_skip(s) - to.c_skip(s)) * x + row.c_out(s) * out) / to.c_out(s)
 
-# %% ../nbs/04_denoiser.ipynb #67772d0b
+# %% ../nbs/04_denoiser.ipynb #29fc763e
 @dataclass(frozen=True)
 class Recipe:
     "A method of the literature as data; noise levels in units of the data's standard deviation until `scaled`"
@@ -129,8 +129,8 @@ recipes = {r.name: r for r in [
     Recipe('cosine', rows['v'],    between(_cosine, .0125, 160), v_weight,    even(_cosine), .0125, 160),
     Recipe('edm',    rows['v'],    lognormal(-.507, 1.2),       v_weight,    karras,       .004,  160),   # EDM's numbers / .5
     Recipe('flow',   rows['flow'], lognormal(0, 1),             flow_weight, uniform_time, .02,   200),   # 200 is flow time .995
-    Recipe('two_minutes', rows['flow'], lognormal(-.3, 1.2),    flow_weight, uniform_time, .12,   200, gaussians=200),   # ours: for weak models
-    Recipe('half_hour',   rows['flow'], lognormal(-.3, 1.2),    flow_weight, uniform_time, .06,   200, gaussians=200)]}  # and for better ones
+    Recipe('two_minutes', rows['flow'], lognormal(-.3, 1.2),    flow_weight, shifted(uniform_time, 3), .12, 200, gaussians=200),   # ours: for weak models
+    Recipe('half_hour',   rows['flow'], lognormal(-.3, 1.2),    flow_weight, shifted(uniform_time, 3), .06, 200, gaussians=200)]}  # and for better ones
 
 # %% ../nbs/04_denoiser.ipynb #0e9d3e68
 class Denoiser(nn.Module):

@@ -225,20 +225,21 @@ def _not_finite(at, bad): # the report
             + ("It was so from the start: look at the data (dls.show_batch(), block.doctor()), and try precision='fp32'" if early else
                "Begin a new run with lr ten times lower, or in fp32"))
 
-# %% ../nbs/09_train.ipynb #d6f5d3cc
+# %% ../nbs/09_train.ipynb #af9f5933
 def orthogonal(
     m: Tensor,               # (N, rows, columns), finite
-    n_iter: int = 5,         # rounds; each multiplies small singular values by 3.4
+    n_iter: int = 5,         # rounds, 1 or more; each multiplies small singular values by 3.4
 ) -> Tensor:                 # like `m`
     "The nearest matrices whose singular values are all 1, roughly: what was not tiny ends between .68 and 1.14"
     m = m / m.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)         # no singular value above 1
     wide = m.shape[1] <= m.shape[2]
     square = m @ m.mT if wide else m.mT @ m                           # singular values squared
     one = torch.eye(square.shape[1], dtype=m.dtype, device=m.device)
-    turn = one
-    for _ in range(n_iter):
-        r = 3.4445 * one - 4.7750 * square + 2.0315 * square @ square # s -> 3.4445 s - 4.7750 s^3 + 2.0315 s^5
-        turn, square = r @ turn, r @ square @ r
+    factor = lambda square: 3.4445 * one - 4.7750 * square + 2.0315 * square @ square   # s -> 3.4445 s - 4.7750 s^3 + 2.0315 s^5
+    turn = r = factor(square)
+    for _ in range(n_iter - 1):
+        square = r @ square @ r
+        r = factor(square); turn = r @ turn
     return turn @ m if wide else m @ turn
 
 # %% ../nbs/09_train.ipynb #0000c963
