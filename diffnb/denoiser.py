@@ -114,7 +114,7 @@ class Recipe:
 
     @cached_property
     def levels(self) -> tuple:
-        "Lowest and highest level that a network meets, in training (but for one in a thousand) or on the grid"
+        "Lowest and highest level that a network meets, in training (but for one in a thousand at either end) or on the grid"
         low, high = self.density(torch.tensor([.001, .999])).tolist()
         return min(low, self.sigma_min), max(high, self.sigma_max)
 

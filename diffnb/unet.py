@@ -122,7 +122,7 @@ class UNet(nn.Module):
         n_aug: int = 0,                 # numbers that say how a picture was augmented
         channels: tuple = (32, 64),     # features at each size, from fine to coarse; multiples of 8
         inner: int = 2,                 # how many times as many inside a block
-        n_blocks: int = 1,              # residual blocks at each size on each way
+        n_blocks: int = 1,              # residual blocks at each size on each way; the smallest size has those of both ways
         dim: int = 192,                 # length of the embedding of level and class
         fold: int = 2,                  # edge of the square of pixels that becomes channels
         attention: tuple = (),          # at which sizes to attend on the way down and in the middle, as indices into `channels`: -1 is the coarsest
