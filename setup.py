@@ -14,7 +14,7 @@ setup(
     license_files=['LICENSE', 'diffnb/assets/*LICENSE*'],
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     classifiers=['Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence'],
-    packages=find_packages(include=['diffnb', 'diffnb.*']), package_data={'diffnb': ['assets/**']}, include_package_data=False,
+    packages=find_packages(include=['diffnb', 'diffnb.*']), package_data={'diffnb': ['assets/**', 'py.typed']}, include_package_data=False,
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split()},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
