@@ -1,89 +1,229 @@
-"""Gates on notebooks and modules that tests do not see.
+#!/usr/bin/env python3
+"""Gates on notebooks and modules that neither tests nor ruff nor pyright see.
 
-Usage: .ci/gates.py     prints one line per gate, then 'N passed, N failed'; exit status 1 if one failed
+Usage: .ci/gates.py [GATE ...]     prints one line per gate, then 'N passed, N failed'; exit status 1 if one failed
 """
-import ast, builtins, dis, importlib, json, re, subprocess, sys, types
+import ast
+import json
+import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-top = Path(__file__).resolve().parent.parent
-notebooks = {p: json.loads(p.read_text(encoding='utf8')) for p in sorted((top/'nbs').rglob('[!_.]*.ipynb')) if '.ipynb_checkpoints' not in p.parts}
-source = lambda c: ''.join(c['source'])
-def directives(c): return [m[1] for l in source(c).splitlines() if (m := re.match(r'\s*#\s*\|\s*(\w+)', l))]
-def code_cells(nb): return [c for c in nb['cells'] if c['cell_type'] == 'code']
-def exports():
-    "module name -> notebook"
-    return {m[1]: p for p, nb in notebooks.items() for c in code_cells(nb) if (m := re.search(r'^#\s*\|\s*default_exp\s+(\S+)', source(c), re.M))}
-def trees():
-    for p, nb in notebooks.items():
-        for c in code_cells(nb):
-            if any(d.startswith('export') for d in directives(c)): yield p, ast.parse(source(c))
+import yaml
+from pages import PACKAGE, TOP, Page, imports, pages, without_comments
 
-def symlink(): return [] if (top/'nbs/_quarto.yml').is_symlink() and (top/'nbs/_quarto.yml').readlink() == Path('../_quarto.yml') else ['nbs/_quarto.yml is not a link to ../_quarto.yml']
+LIGHT = 'sample.loop', 'sample.generate', 'denoise.denoiser', 'train.loop'   # `import diffnb.…` of these is quick
+HEAVY = {'matplotlib', 'datasets', 'accelerate', 'pandas'}                    # … so it loads none of these
+TOOLS = {'nbdev', 'execnb', 'smalldocs', 'yaml'}                              # developers have these; users need not
+ASSETS = 'fashion_mnist_12000.npz.xz', 'fashion_mnist_LICENSE', 'model/card.json', 'model/model.safetensors'
+LONGEST_FUNCTION, LONGEST_CELL = 40, 60   # lines
+PAGE_OUTPUTS, ALL_OUTPUTS, PICTURE, ALL_ASSETS = 400e3, 6e6, 60e3, 12e6   # bytes
+DEVICE = re.compile(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)")
+
+
+# What gates look at
+
+def modules():
+    "{path: source} of the exported modules"
+    files = sorted((TOP/PACKAGE).rglob('*.py'))
+    return {p: p.read_text(encoding='utf8') for p in files if p.name not in ('__init__.py', '_modidx.py')}
+
+
+def sidebar_folders(contents):
+    "Folders of notebooks in the order of the sidebar, which may be nested; '' for notebooks right under nbs/"
+    found = []
+    for c in contents if isinstance(contents, list) else [contents]:
+        if isinstance(c, dict): found += sidebar_folders(c.get('contents', []))
+        elif '*' in c: found.append(c.rpartition('/')[0])
+    return list(dict.fromkeys(found))
+
+
+def parts():
+    "The folders whose notebooks export modules, lowest first: the sidebar's order is the order of layers"
+    site = yaml.safe_load((TOP/'_quarto.yml').read_text(encoding='utf8'))
+    return sidebar_folders(site['website']['sidebar']['contents'])
+
+
+def folder(page): return page.path.parent.relative_to(page.top/'nbs').as_posix().removeprefix('.')
+
+
+# The repository
+
+def symlink():
+    "nbs/_quarto.yml is the one at the top"
+    link = TOP/'nbs/_quarto.yml'
+    return [] if link.is_symlink() and link.readlink() == Path('../_quarto.yml') else ['nbs/_quarto.yml is not a link to ../_quarto.yml']
+
+
 def modules_have_notebooks():
-    made = {p.stem for p in (top/'diffnb').glob('*.py') if p.name not in ('__init__.py', '_modidx.py')}
-    return [f'diffnb/{m}.py has no notebook' for m in made - set(exports())] + [f'{m} was not exported' for m in set(exports()) - made]
-def layering():
-    order, bad = {m: p.name for m, p in exports().items()}, []
-    for p, tree in trees():
-        for n in ast.walk(tree):
-            if isinstance(n, ast.ImportFrom) and n.module == 'diffnb' or isinstance(n, ast.Import) and any(a.name.startswith('diffnb.') for a in n.names): bad.append(f'{p.name}: write from diffnb.module import name')
-            if isinstance(n, ast.ImportFrom) and (n.module or '').startswith('diffnb.') and order[n.module.split('.')[1]] >= p.name: bad.append(f'{p.name} imports {n.module}')
-    return bad
-def globals_exist():
-    bad = []
-    def codes(c):
-        yield c
-        for k in c.co_consts:
-            if isinstance(k, types.CodeType): yield from codes(k)
-    for m in exports():
-        mod = importlib.import_module(f'diffnb.{m}')
-        for c in codes(compile((top/f'diffnb/{m}.py').read_text(), m, 'exec')):
-            if c.co_name == '<module>': continue
-            bad += [f'{m}.{c.co_name}: {i.argval}' for i in dis.get_instructions(c) if i.opname == 'LOAD_GLOBAL' and not hasattr(mod, i.argval) and not hasattr(builtins, i.argval)]
-    return bad
-def docstrings():
-    kinds, bad = (ast.FunctionDef, ast.ClassDef), []
-    for p, tree in trees():
-        for n in tree.body:
-            for m in [n, *(n.body if isinstance(n, ast.ClassDef) else [])]:
-                if isinstance(m, kinds) and not m.name.startswith('_') and not ast.get_docstring(m): bad.append(f'{p.name}: {n.name} {m.name}')
-    return bad
-def outputs():
-    bad, total = [], 0
-    for p, nb in notebooks.items():
-        size = sum(len(json.dumps(o)) for c in code_cells(nb) for o in c['outputs']); total += size
-        if size > 400e3: bad.append(f'{p.name} stores {size/1e3:.0f} KB of outputs, allowed are 400')
-        if not any(c['outputs'] for c in code_cells(nb)): bad.append(f'{p.name} stores no outputs: run .ci/rerun.py {p.relative_to(top)}')
-        for c in code_cells(nb):
-            for o in c['outputs']:
-                if o['output_type'] == 'error' or o.get('name') == 'stderr': bad.append(f'{p.name} stores an error or stderr')
-                png = ''.join(o.get('data', {}).get('image/png', ''))
-                if len(png) * .75 > 60e3: bad.append(f'{p.name} stores a picture of {len(png)*.75e-3:.0f} KB, allowed are 60')
-    return bad + ([f'{total/1e6:.1f} MB of outputs in all, allowed are 6'] if total > 6e6 else [])
-def words_for_pictures():
-    return [f"{p.name}: the cell '{source(c).splitlines()[0][:50]}' draws and has no line '# alt: …'" for p, nb in notebooks.items() for c in code_cells(nb)
-            if any('image/png' in o.get('data', {}) for o in c['outputs']) and not re.search(r'^# alt: \S', source(c), re.M)]
-def nothing_left_open():
-    return [f"{p.name}: {m[0]}" for p, nb in notebooks.items() for c in nb['cells'] if c['cell_type'] == 'markdown' for m in [re.search(r'\b[A-Z]+_(TEXT|STEPS)\b|TODO|FIXME', source(c))] if m]
-def numbers_once():
-    n = [p.name[:2] for p in notebooks if p.parent.name == 'nbs' and p.name[:2].isdigit()]
-    return [f'two notebooks have the number {i}' for i in set(n) if n.count(i) > 1]
-def assets():
-    needed = ['fashion_mnist_12000.npz.xz', 'fashion_mnist_LICENSE', 'model/card.json', 'model/model.safetensors']
-    missing = [f'assets have no {f}' for f in needed if not (top/'diffnb/assets'/f).is_file()]
-    size = sum(p.stat().st_size for p in (top/'diffnb/assets').rglob('*') if p.is_file())
-    return missing + [f'assets are {size/1e6:.1f} MB, allowed are 12'] if size > 12e6 else []
-def light_import():
-    heavy = {'matplotlib', 'datasets', 'accelerate', 'pandas'}
-    err = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import diffnb.sample'], capture_output=True, text=True).stderr
-    loaded = {l.split('|')[-1].strip().split('.')[0] for l in err.splitlines()}
-    return [f'import diffnb.sample loads {m}' for m in heavy & loaded] + ([] if 'torch' in loaded else ['importtime printed nothing'])
-def no_device():
-    return [f'{m}.py names a device: {l.strip()}' for m in exports() for l in (top/f'diffnb/{m}.py').read_text().splitlines() if re.search(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)", l)]
+    "Every module is exported by a notebook, and every notebook's module is there"
+    made = {'.'.join(p.relative_to(TOP/PACKAGE).with_suffix('').parts) for p in modules()}
+    wanted = {p.module for p in pages() if p.module}
+    return [f'{PACKAGE}/{m.replace(".", "/")}.py has no notebook' for m in sorted(made - wanted)] + \
+           [f'{m} was not exported' for m in sorted(wanted - made)]
 
-if __name__ == '__main__':
-    gates, failed = [symlink, modules_have_notebooks, layering, globals_exist, docstrings, outputs, words_for_pictures, nothing_left_open, numbers_once, assets, light_import, no_device], 0
-    for g in gates:
+
+def out_of_order(found, order):
+    "Imports of exported code that go up: to a later part, or to a later notebook of the same part"
+    exporting = {p.module: p for p in found if p.module}
+    rank = lambda p: (order.index(folder(p)), p.path.name)
+    bad = [f'{p.name}: folder {folder(p) or "nbs"} is not in the sidebar' for p in exporting.values() if folder(p) not in order]
+    for p in [] if bad else exporting.values():
+        for c in p.cells:
+            if not c.exported: continue
+            whole = [a.name for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Import) for a in n.names if a.name.split('.')[0] == PACKAGE]
+            bad += [f'{p.name}: write from {w} import name' for w in whole]
+            bad += [f'{p.name} imports {m}, which comes later' for m in sorted(imports(c.source)) if m in exporting and rank(exporting[m]) >= rank(p)]
+    return bad
+
+
+def layering():
+    "Exported code imports only from lower layers, inside functions too"
+    return out_of_order(pages(), parts())
+
+
+def numbers_once():
+    "No two notebooks of a folder have the same number"
+    seen, bad = {}, []
+    for p in pages():
+        number = re.match(r'(\d\d)_', p.path.name)
+        if not number: continue
+        other = seen.setdefault((folder(p), number[1]), p)
+        if other is not p: bad.append(f'{other.name} and {p.name} have the same number')
+    return bad
+
+
+def assets():
+    "What travels inside the package is there and is small"
+    root = TOP/PACKAGE/'assets'
+    size = sum(p.stat().st_size for p in root.rglob('*') if p.is_file())
+    return [f'assets have no {f}' for f in ASSETS if not (root/f).is_file()] + \
+           ([f'assets are {size/1e6:.1f} MB, allowed are {ALL_ASSETS/1e6:.0f}'] if size > ALL_ASSETS else [])
+
+
+# Modules
+
+def long_functions():
+    "No function has more than 40 lines, its signature and docstring included"
+    kinds = ast.FunctionDef, ast.AsyncFunctionDef
+    return [f'{p.relative_to(TOP)}:{n.lineno} {n.name} has {n.end_lineno - n.lineno + 1} lines, allowed are {LONGEST_FUNCTION}'
+            for p, source in modules().items() for n in ast.walk(ast.parse(source))
+            if isinstance(n, kinds) and n.end_lineno - n.lineno + 1 > LONGEST_FUNCTION]
+
+
+def light_import():
+    "Importing what samples and trains does not load what draws, downloads or tabulates"
+    code = f'import importlib, sys\nfor m in {LIGHT}:\n    importlib.import_module("{PACKAGE}." + m)\n    print(m, *sorted({HEAVY} & set(sys.modules)))'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    bad = [f'import {PACKAGE}.{line.replace(" ", " loads ", 1)}' for line in done.stdout.splitlines() if ' ' in line][:1]
+    return bad + ([done.stderr.strip().splitlines()[-1]] if done.returncode else [])
+
+
+def no_developers_tools():
+    "The package needs nothing that only the site or the tests need"
+    bad = []
+    for p, source in modules().items():
+        for n in ast.walk(ast.parse(source)):
+            names = [a.name for a in n.names] if isinstance(n, ast.Import) else [n.module or ''] if isinstance(n, ast.ImportFrom) and not n.level else []
+            bad += [f'{p.relative_to(TOP)}:{n.lineno} imports {m}' for m in names if m.split('.')[0] in TOOLS]
+    return bad
+
+
+def no_device():
+    "No module names a device"
+    return [f'{p.relative_to(TOP)} names a device: {line.strip()}' for p, source in modules().items()
+            for line in without_comments(source).splitlines() if DEVICE.search(line)]
+
+
+# Pages
+
+def outputs():
+    "Pages store what they show, small, and without errors"
+    bad, total = [], 0
+    for p in pages():
+        cells = [c for c in p.notebook['cells'] if c['cell_type'] == 'code']
+        stored = [o for c in cells for o in c['outputs']]
+        size = sum(len(json.dumps(o)) for o in stored)
+        total += size
+        if size > PAGE_OUTPUTS: bad.append(f'{p.name} stores {size/1e3:.0f} KB of outputs, allowed are {PAGE_OUTPUTS/1e3:.0f}')
+        if not stored: bad.append(f'{p.name} stores no outputs: run .ci/rerun.py {p.name}')
+        if any(o['output_type'] == 'error' or o.get('name') == 'stderr' for o in stored): bad.append(f'{p.name} stores an error or stderr')
+        pictures = [len(''.join(o.get('data', {}).get('image/png', '')))*.75 for o in stored]
+        bad += [f'{p.name} stores a picture of {b/1e3:.0f} KB, allowed are {PICTURE/1e3:.0f}' for b in pictures if b > PICTURE]
+    return bad + ([f'{total/1e6:.1f} MB of outputs in all, allowed are {ALL_OUTPUTS/1e6:.0f}'] if total > ALL_OUTPUTS else [])
+
+
+def words_for_pictures():
+    "A cell that shows a picture says what is on it, for those who do not see it"
+    bad = []
+    for p in pages():
+        drawn = [c.get('id') for c in p.notebook['cells'] if any('image/png' in o.get('data', {}) for o in c.get('outputs', []))]
+        bad += [f"{p.name} {c.id}: '{c.first_line[:50]}' draws and has no line '#| fig-alt: \"…\"'" for c in p.cells
+                if c.id in drawn and len(c.directives.get('fig-alt', '').strip('"\' ')) < 3]
+    return bad
+
+
+def nothing_left_open():
+    "No page has a placeholder"
+    left = re.compile(r'\b[A-Z]+_(TEXT|STEPS)\b|TODO|FIXME')
+    return [f'{p.name}: {m[0]}' for p in pages() for c in p.notebook['cells'] if c['cell_type'] == 'markdown'
+            for m in [left.search(''.join(c['source']))] if m]
+
+
+def long_cells():
+    "No cell that a reader sees has more than 60 lines, apart from exported ones"
+    bad = []
+    for p in pages():
+        for c in p.cells:
+            lines = len(c.source.splitlines()) - len(c.directives)
+            if 'hide' not in c.directives and not c.exported and lines > LONGEST_CELL:
+                bad.append(f'{p.name} {c.id}: {lines} lines, allowed are {LONGEST_CELL}')
+    return bad
+
+
+GATES = (symlink, modules_have_notebooks, layering, numbers_once, assets, long_functions, light_import, no_developers_tools, no_device,
+         outputs, words_for_pictures, nothing_left_open, long_cells)
+
+
+# Known answers
+
+def the_sidebar_gives_the_layers():
+    "Globs in sections, in nested sections and in lists; single pages are no layer"
+    nested = ['index.ipynb', dict(section='a', contents='core/*.ipynb'), dict(section='b', contents=[dict(section='c', contents=['data/*.ipynb', 'x.ipynb'])])]
+    assert sidebar_folders(nested) == ['core', 'data']
+
+
+def layers_point_down():
+    "An import of a later part, of a later notebook of the same part and of a whole module is reported; one of an earlier part is not"
+    with tempfile.TemporaryDirectory() as d:
+        top = Path(d).resolve()
+        def page(name, module, code):
+            path = top/'nbs'/name; path.parent.mkdir(parents=True, exist_ok=True)
+            cells = [dict(cell_type='code', id=str(i), source=s, outputs=[]) for i, s in enumerate((f'#| default_exp {module}', f'#| export\n{code}'))]
+            path.write_text(json.dumps(dict(cells=cells)))
+            return Page(path, top)
+        low = page('core/01_a.ipynb', 'core.a', 'def f():\n    from diffnb.core.b import two')
+        same = page('core/02_b.ipynb', 'core.b', 'from diffnb.core.a import one')
+        high = page('data/01_c.ipynb', 'data.c', 'from diffnb.core import b\nimport diffnb.core.a')
+        found = out_of_order([low, same, high], ['core', 'data'])
+        assert found == ['nbs/core/01_a.ipynb imports core.b, which comes later', 'nbs/data/01_c.ipynb: write from diffnb.core.a import name'], found
+        assert out_of_order([same, high], ['data', 'core'])[-1] == 'nbs/data/01_c.ipynb imports core.b, which comes later'
+        assert out_of_order([low], ['data']) == ['nbs/core/01_a.ipynb: folder core is not in the sidebar']
+
+
+def selftests(): return [the_sidebar_gives_the_layers, layers_point_down]
+
+
+def main(names):
+    "Run these gates, or all; exit status"
+    chosen, failed = [g for g in GATES if not names or g.__name__ in names], 0
+    for g in chosen:
         bad = g(); failed += bool(bad)
-        print('FAILED' if bad else 'passed', g.__name__, *bad, sep='\n    ' if bad else ' ')
-    print(f'{len(gates) - failed} passed, {failed} failed'); sys.exit(bool(failed))
+        print('FAILED ' if bad else 'passed ', g.__name__, *(f'\n    {b}' for b in bad))
+    print(f'{len(chosen) - failed} passed, {failed} failed')
+    return int(failed > 0)
+
+
+if __name__ == '__main__': sys.exit(main(sys.argv[1:]))

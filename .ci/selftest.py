@@ -1,0 +1,154 @@
+"""Known answers for what .ci/pages.py, .ci/plan.py, .ci/test.py, .ci/book.py and .ci/gates.py decide; run it with .ci/test.py --selftest."""
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import book
+import gates
+import pages
+import plan
+import test
+
+
+def notebook(*cells):
+    "A notebook with these code cells, as text"
+    made = [dict(cell_type='code', id=f'c{i}', source=s, outputs=[]) for i, s in enumerate(cells)]
+    return json.dumps(dict(cells=made))
+
+
+def a_package(top):
+    "Two modules, of which the second imports the first inside a function, and a page that imports the second"
+    for folder in ('diffnb/low', 'diffnb/high', 'nbs/low', 'nbs/howto'): (top/folder).mkdir(parents=True)
+    for f in ('diffnb', 'diffnb/low', 'diffnb/high'): (top/f/'__init__.py').write_text('')
+    (top/'diffnb/low/a.py').write_text('one = 1\n')
+    (top/'diffnb/low/b.py').write_text('two = 2\n')
+    (top/'diffnb/high/c.py').write_text('def f():\n    from ..low.a import one\n    return one\n')
+    (top/'settings.ini').write_text('[DEFAULT]\nconsole_scripts = diffnb_do=diffnb.low.b:do\n')
+    (top/'nbs/low/01_a.ipynb').write_text(notebook('#| default_exp low.a', '#| export\none = 1'))
+    (top/'nbs/howto/page.ipynb').write_text(notebook('from diffnb.high.c import f', '#| slow\nassert f() == 1  # as promised'))
+    return pages.Page(top/'nbs/howto/page.ipynb', top)
+
+
+def imports_are_followed():
+    "A page depends on what its imports import, and on the module of a command that it names"
+    with tempfile.TemporaryDirectory() as d:
+        top = Path(d).resolve(); page = a_package(top)
+        assert pages.Modules(top).of_page(page) == {'high.c', 'high', 'low', 'low.a'} - {'high', 'low'}, pages.Modules(top).of_page(page)
+        assert pages.imports('from . import b', 'low.a') == {'low', 'low.b'}
+        assert pages.imports('import diffnb.low.a, math\n%time 1') == {'low.a'}
+        assert pages.Page(top/'nbs/low/01_a.ipynb', top).module == 'low.a'
+        named = SimpleNamespace(cells=[pages.Cell('x', "run('diffnb_do --now')")], module=None)
+        assert pages.Modules(top).of_page(named) == {'low.b'}
+
+
+def a_hash_tells_what_changed():
+    "Comments do not count; the page's code, a module's code and what is slow do"
+    with tempfile.TemporaryDirectory() as d:
+        top = Path(d).resolve(); page = a_package(top)
+        first = pages.hashes(page, pages.Modules(top))
+        record = dict(first, passed='2026-01-01')
+        now = lambda: pages.hashes(pages.Page(page.path, top), pages.Modules(top))
+        (top/'diffnb/low/a.py').write_text('# one is one\n\none = 1   # still\n')
+        assert plan.why_due(record, now()) is None
+        (top/'diffnb/low/b.py').write_text('two = 3\n')
+        assert plan.why_due(record, now()) is None   # nobody here imports it
+        (top/'diffnb/low/a.py').write_text('one = 2\n')
+        assert plan.why_due(record, now()) == 'code that it imports changed'
+        page.path.write_text(notebook('from diffnb.high.c import f', '#| slow\nassert f() == 2'))
+        assert plan.why_due(record, now()) == 'its own code changed'
+        assert plan.why_due(None, now()) == plan.why_due({'fast': 1.}, now()) == 'not in the record'
+    assert pages.without_comments("a = '# no'  # yes\n\nb = f'{a}#'\n") == "a = '# no'\nb = f'{a}#'"
+
+
+def everyone_has_a_turn():
+    "In as many days as there are pages, each is first once; changed pages come before all others"
+    assert {plan.rotated('abc', day)[0] for day in range(3)} == set('abc')
+    due = dict(z='its own code changed', y='code that it imports changed', x='not in the record')
+    assert plan.order(due, ['a', 'b'], 0) == ['x', 'z', 'y', 'a', 'b']
+    assert plan.order(due, ['a', 'b'], 1) == ['z', 'x', 'y', 'b', 'a']
+
+
+def a_budget_is_kept():
+    "Pages that share the machine cost half; what does not fit is left, what is smaller may still fit"
+    seconds = dict(a=100, b=100, c=400, d=20)
+    assert plan.fitting('abcd', seconds, {'a'}, 170) == (['a', 'b', 'd'], ['c'], 160.)
+    assert plan.fitting('abcd', seconds, set(), float('inf'))[1] == []
+    assert plan.expected(None, 2) == 240 and plan.expected(dict(slow=30., fast=10.), 2, speed=1.5) == 60
+
+
+def slowness_is_seen():
+    "Three times as slow and 20 seconds more, on a machine whose speed is known from the other pages"
+    record = dict(a=10., b=20., c=30., d=40., e=50.)
+    slow_machine = {n: 2*s for n, s in record.items()}
+    assert plan.machine_speed(slow_machine, record) == 2 and plan.machine_speed(dict(a=100.), record) == 1
+    assert plan.slower(slow_machine, record, 2.) == {}
+    assert plan.slower(dict(slow_machine, c=200.), record, 2.) == dict(c=(200., 60.))
+    assert plan.slower(dict(a=29.), dict(a=1.)) == dict(a=(29., 1.)) and plan.slower(dict(a=19.), dict(a=1.)) == {}
+    assert plan.slower(dict(new=1000.), record) == {}
+
+
+def slowness_is_named():
+    "A page that became slow is reported with its slowest cell, by id"
+    cell = lambda i, s, slow=False: dict(id=i, seconds=s, slow=slow)
+    done = dict(p=dict(cells=[cell('c0', 2.), cell('c1', 90.), cell('c2', 500., True)]))
+    record = dict(p=dict(fast=12., slow=480., cells=dict(c1=10., c2=480.)))
+    found = test.too_slow(done, record, False, 1.)
+    assert len(found['p']) == 2 and 'cell c1' in found['p'][0] and '92 s instead of 12 s' in found['p'][0], found
+    assert test.too_slow(done, record, True, 1.) == {} and test.too_slow(done, {}, False, 1.) == {}
+
+
+def the_record_keeps_what_was_not_run():
+    "A run of fast cells leaves what is known of slow cells alone, and the reverse"
+    page = SimpleNamespace(cells=[pages.Cell('c0', 'a'), pages.Cell('c1', '#| slow\nb')])
+    before = dict(fast=1., slow=50., cells=dict(c1=50., gone=7.), own='x', imports='y', passed='2026-01-01')
+    fast = test.updated(before, page, dict(cells=[dict(id='c0', seconds=8.04, slow=False)]), False, dict(own='z'), '2026-02-02')
+    assert fast == dict(before, fast=8., cells=dict(c0=8., c1=50.)), fast
+    both = dict(cells=[dict(id='c0', seconds=6., slow=False), dict(id='c1', seconds=3., slow=True)])
+    slow = test.updated(fast, page, both, True, dict(own='z', imports='y'), '2026-02-02')
+    assert slow == dict(fast=8., slow=3., cells=dict(c0=8.), own='z', imports='y', passed='2026-02-02'), slow
+
+
+def a_page_with_a_clock_is_alone():
+    "A slow cell that measures time makes its page run alone; a comment about it does not"
+    with tempfile.TemporaryDirectory() as d:
+        path = Path(d)/'p.ipynb'
+        for code, alone in (('#| slow\nfit(minutes=2)', True), ('#| slow\nfit(steps=2) # not minutes', False), ('fit(minutes=.1)', False)):
+            path.write_text(notebook(code)); assert pages.Page(path, Path(d)).alone is alone, code
+
+
+def outputs_are_compared():
+    "Other numbers and other pictures are seen; other seconds and other addresses are not"
+    cell = lambda text, source='f()': SimpleNamespace(cells=[Note(cell_type='code', id='c', source=source, outputs=[dict(text=text)])])
+    assert book.changed_outputs(cell('3 of 4 in 2.1 s'), cell('3 of 4 in 17 s')) == []
+    assert book.changed_outputs(cell('3 of 4 in 2.1 s'), cell('2 of 4 in 2.1 s'))[0][0] == 'c'
+    assert book.changed_outputs(cell('12.5', 'fit(minutes=1)'), cell('11.5', 'fit(minutes=1)')) == []
+    assert book.changed_outputs(cell('<f at 0x7f00>'), cell('<f at 0x7f11>')) == []
+
+
+class Note(dict):
+    "A cell as nbdev reads it: a dictionary whose keys are attributes too"
+    __getattr__ = dict.__getitem__
+
+
+def defaults_are_readable():
+    "A function that a call made is written as that call"
+    def power(p): return lambda x: x**p
+    from functools import partial
+    assert book.default_text(power(2)).endswith('power(p=2)') and book.default_text(3.5) == '3.5'
+    assert book.default_text(partial(print, 1, sep='')) == "print(1, sep='')"
+    assert book.default_text(dict(k=print)) == 'dict(k=print)'
+
+
+def main():
+    "Run all; exit status"
+    checks = [f for f in (imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
+                          slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
+                          defaults_are_readable, *gates.selftests())]
+    for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
+    print(f'{len(checks)} passed, 0 failed')
+    return 0
+
+
+if __name__ == '__main__': sys.exit(main())
