@@ -42,11 +42,12 @@ def default_text(value):
     "A default value as a reader would write it: functions by name, those that a call made as that call"
     if isinstance(value, dict): return f"dict({', '.join(f'{k}={default_text(v)}' for k, v in value.items())})"
     if isinstance(value, partial):
-        name, fixed = default_text(value.func), [*map(default_text, value.args), *(f'{k}={default_text(v)}' for k, v in value.keywords.items())]
+        name = default_text(value.func)
+        fixed = [*map(default_text, value.args), *(f'{k}={default_text(v)}' for k, v in value.keywords.items())]
     elif not callable(value): return repr(value)
     else:
         name = getattr(value, '__qualname__', type(value).__name__)
-        name = (name.rpartition('.<locals>')[0] or name).split('.<locals>.')[-1]   # a function inside `power` is called power
+        name = (name.rpartition('.<locals>')[0] or name).split('.<locals>.')[-1]   # a function inside power() is power
         held = zip(value.__code__.co_freevars, value.__closure__) if getattr(value, '__closure__', None) else ()
         fixed = [f'{k}={default_text(c.cell_contents)}' for k, c in held]
     return f"{name}({', '.join(fixed)})" if fixed else name
@@ -68,12 +69,17 @@ def flags(source): return {m[1] for m in re.finditer(r'^\s*#\s*\|\s*(\w+)', sour
 
 
 def run_again(path, slow=False, each=lambda cell: None):
-    "A notebook, run from top to bottom in its own folder, with new outputs; the file is left alone. `each` is called before each cell"
+    """A notebook, run from top to bottom in its own folder, with new outputs; the file is left alone
+
+    `each` is called with every cell before it runs.
+    """
     from execnb.shell import CaptureShell
     from fastcore.nbio import read_nb
     path, before = Path(path).resolve(), os.getcwd()
-    if path.suffix != '.ipynb' or not path.is_file(): raise ValueError(f'{path} is not a notebook; give a file that ends in .ipynb')
-    nb, shell, skipped = read_nb(path), CaptureShell(path.parent, mpl_format='png'), {'notest'} if slow else {'notest', 'slow'}
+    if path.suffix != '.ipynb' or not path.is_file():
+        raise ValueError(f'{path} is not a notebook; give a file that ends in .ipynb')
+    nb, shell = read_nb(path), CaptureShell(path.parent, mpl_format='png')
+    skipped = {'notest'} if slow else {'notest', 'slow'}
     try:
         os.chdir(path.parent)
         for cell in nb.cells:
@@ -91,7 +97,7 @@ def stored(outputs):
     "The outputs of a cell that a notebook keeps: no warnings, and of two forms of a picture the one without loss"
     kept = [o for o in outputs if o.get('name') != 'stderr']
     for o in kept:
-        if 'image/png' in o.get('data', {}): o['data'].pop('image/jpeg', None)   # Pillow pictures show themselves as both
+        if 'image/png' in o.get('data', {}): o['data'].pop('image/jpeg', None)   # Pillow gives both
     return kept
 
 
@@ -99,9 +105,10 @@ def stored(outputs):
 
 NUMBER = r'[-+]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?'
 UNITS = r'milliseconds|microseconds|seconds|minutes|ms|s|min|GB|MB|MiB|KiB|images/s|pictures/s'
-MEASURED = re.compile(rf"(?<='seconds': ){NUMBER}|{NUMBER}\s*(?:{UNITS})\b|0x[0-9a-f]+|\d{{9}}-[0-9a-f]{{16}}|/tmp/\S+"
-                      r"|\d+:\d\d\b|\d{4}-\d\d-\d\dT\S+")
-CLOCK = re.compile(r'perf_counter|paired\(|check_fast|minutes=|profile\(|_costs\(|bench_table|quick\b|\.strip\(\)|live\.figure|plot_loss')
+MEASURED = re.compile(rf"(?<='seconds': ){NUMBER}|{NUMBER}\s*(?:{UNITS})\b"
+                      r"|0x[0-9a-f]+|\d{9}-[0-9a-f]{16}|/tmp/\S+|\d+:\d\d\b|\d{4}-\d\d-\d\dT\S+")
+CLOCK = re.compile(r'perf_counter|paired\(|check_fast|minutes=|profile\(|_costs\(|bench_table|quick\b'
+                   r'|\.strip\(\)|live\.figure|plot_loss')
 TOLERANCE = 8.   # mean difference of pictures, of 255
 
 
@@ -111,7 +118,7 @@ def masked(text, source=''):
 
 
 def changed_outputs(before, after, tolerance=TOLERANCE):
-    "[(id of a cell, what differs)] for the cells of a notebook whose stored outputs are not what they show when run again"
+    "[(id, what differs)] for the cells of a notebook that no longer show what is stored"
     found = []
     for a, b in zip(before.cells, after.cells):
         if a.cell_type != 'code': continue
@@ -119,7 +126,8 @@ def changed_outputs(before, after, tolerance=TOLERANCE):
         old, new = masked(words, a.source), masked(new_words, a.source)
         if old != new: found.append((a.id, f'text: {first_difference(old, new)}'))
         if CLOCK.search(a.source): continue
-        if len(pictures) != len(new_pictures): found.append((a.id, f'{len(pictures)} pictures stored, {len(new_pictures)} now'))
+        if len(pictures) != len(new_pictures):
+            found.append((a.id, f'{len(pictures)} pictures stored, {len(new_pictures)} now'))
         far = max(map(distance, pictures, new_pictures), default=0)
         if far > tolerance: found.append((a.id, f'picture: differs by {far:.0f} of 255 on average'))
     return found

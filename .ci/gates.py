@@ -54,7 +54,8 @@ def folder(page): return page.path.parent.relative_to(page.top/'nbs').as_posix()
 def symlink():
     "nbs/_quarto.yml is the one at the top"
     link = TOP/'nbs/_quarto.yml'
-    return [] if link.is_symlink() and link.readlink() == Path('../_quarto.yml') else ['nbs/_quarto.yml is not a link to ../_quarto.yml']
+    good = link.is_symlink() and link.readlink() == Path('../_quarto.yml')
+    return [] if good else ['nbs/_quarto.yml is not a link to ../_quarto.yml']
 
 
 def modules_have_notebooks():
@@ -69,13 +70,16 @@ def out_of_order(found, order):
     "Imports of exported code that go up: to a later part, or to a later notebook of the same part"
     exporting = {p.module: p for p in found if p.module}
     rank = lambda p: (order.index(folder(p)), p.path.name)
-    bad = [f'{p.name}: folder {folder(p) or "nbs"} is not in the sidebar' for p in exporting.values() if folder(p) not in order]
+    lost = [p for p in exporting.values() if folder(p) not in order]
+    bad = [f'{p.name}: folder {folder(p) or "nbs"} is not in the sidebar' for p in lost]
     for p in [] if bad else exporting.values():
         for c in p.cells:
             if not c.exported: continue
-            whole = [a.name for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Import) for a in n.names if a.name.split('.')[0] == PACKAGE]
+            plain = [n for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Import)]
+            whole = [a.name for n in plain for a in n.names if a.name.split('.')[0] == PACKAGE]
+            later = [m for m in sorted(imports(c.source)) if m in exporting and rank(exporting[m]) >= rank(p)]
             bad += [f'{p.name}: write from {w} import name' for w in whole]
-            bad += [f'{p.name} imports {m}, which comes later' for m in sorted(imports(c.source)) if m in exporting and rank(exporting[m]) >= rank(p)]
+            bad += [f'{p.name} imports {m}, which comes later' for m in later]
     return bad
 
 
@@ -108,16 +112,22 @@ def assets():
 def long_functions():
     "No function has more than 40 lines, its signature and docstring included"
     kinds = ast.FunctionDef, ast.AsyncFunctionDef
-    return [f'{p.relative_to(TOP)}:{n.lineno} {n.name} has {n.end_lineno - n.lineno + 1} lines, allowed are {LONGEST_FUNCTION}'
-            for p, source in modules().items() for n in ast.walk(ast.parse(source))
-            if isinstance(n, kinds) and n.end_lineno - n.lineno + 1 > LONGEST_FUNCTION]
+    found = [(p, n, n.end_lineno - n.lineno + 1) for p, source in modules().items() for n in ast.walk(ast.parse(source))
+             if isinstance(n, kinds)]
+    return [f'{p.relative_to(TOP)}:{n.lineno} {n.name} has {lines} lines, allowed are {LONGEST_FUNCTION}'
+            for p, n, lines in found if lines > LONGEST_FUNCTION]
 
 
 def light_import():
     "Importing what samples and trains does not load what draws, downloads or tabulates"
-    code = f'import importlib, sys\nfor m in {LIGHT}:\n    importlib.import_module("{PACKAGE}." + m)\n    print(m, *sorted({HEAVY} & set(sys.modules)))'
+    code = f"""
+import importlib, sys
+for m in {LIGHT}:
+    importlib.import_module('{PACKAGE}.' + m)
+    print(m, *sorted({HEAVY} & set(sys.modules)))"""
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    bad = [f'import {PACKAGE}.{line.replace(" ", " loads ", 1)}' for line in done.stdout.splitlines() if ' ' in line][:1]
+    heavy = [line.replace(' ', ' loads ', 1) for line in done.stdout.splitlines() if ' ' in line]
+    bad = [f'import {PACKAGE}.{h}' for h in heavy[:1]]   # all after it load the same
     return bad + ([done.stderr.strip().splitlines()[-1]] if done.returncode else [])
 
 
@@ -126,7 +136,8 @@ def no_developers_tools():
     bad = []
     for p, source in modules().items():
         for n in ast.walk(ast.parse(source)):
-            names = [a.name for a in n.names] if isinstance(n, ast.Import) else [n.module or ''] if isinstance(n, ast.ImportFrom) and not n.level else []
+            names = [a.name for a in n.names] if isinstance(n, ast.Import) else \
+                    [n.module or ''] if isinstance(n, ast.ImportFrom) and not n.level else []
             bad += [f'{p.relative_to(TOP)}:{n.lineno} imports {m}' for m in names if m.split('.')[0] in TOOLS]
     return bad
 
@@ -147,19 +158,23 @@ def outputs():
         stored = [o for c in cells for o in c['outputs']]
         size = sum(len(json.dumps(o)) for o in stored)
         total += size
-        if size > PAGE_OUTPUTS: bad.append(f'{p.name} stores {size/1e3:.0f} KB of outputs, allowed are {PAGE_OUTPUTS/1e3:.0f}')
+        if size > PAGE_OUTPUTS: bad.append(f'{p.name} stores {size/1e3:.0f} KB, allowed are {PAGE_OUTPUTS/1e3:.0f}')
         if not stored: bad.append(f'{p.name} stores no outputs: run .ci/rerun.py {p.name}')
-        if any(o['output_type'] == 'error' or o.get('name') == 'stderr' for o in stored): bad.append(f'{p.name} stores an error or stderr')
+        if any(o['output_type'] == 'error' or o.get('name') == 'stderr' for o in stored):
+            bad.append(f'{p.name} stores an error or stderr')
         pictures = [len(''.join(o.get('data', {}).get('image/png', '')))*.75 for o in stored]
-        bad += [f'{p.name} stores a picture of {b/1e3:.0f} KB, allowed are {PICTURE/1e3:.0f}' for b in pictures if b > PICTURE]
-    return bad + ([f'{total/1e6:.1f} MB of outputs in all, allowed are {ALL_OUTPUTS/1e6:.0f}'] if total > ALL_OUTPUTS else [])
+        big = [b for b in pictures if b > PICTURE]
+        bad += [f'{p.name} stores a picture of {b/1e3:.0f} KB, allowed are {PICTURE/1e3:.0f}' for b in big]
+    if total > ALL_OUTPUTS: bad.append(f'{total/1e6:.1f} MB of outputs in all, allowed are {ALL_OUTPUTS/1e6:.0f}')
+    return bad
 
 
 def words_for_pictures():
     "A cell that shows a picture says what is on it, for those who do not see it"
     bad = []
     for p in pages():
-        drawn = [c.get('id') for c in p.notebook['cells'] if any('image/png' in o.get('data', {}) for o in c.get('outputs', []))]
+        pictures = lambda c: any('image/png' in o.get('data', {}) for o in c.get('outputs', []))
+        drawn = [c.get('id') for c in p.notebook['cells'] if pictures(c)]
         bad += [f"{p.name} {c.id}: '{c.first_line[:50]}' draws and has no line '#| fig-alt: \"…\"'" for c in p.cells
                 if c.id in drawn and len(c.directives.get('fig-alt', '').strip('"\' ')) < 3]
     return bad
@@ -183,33 +198,36 @@ def long_cells():
     return bad
 
 
-GATES = (symlink, modules_have_notebooks, layering, numbers_once, assets, long_functions, light_import, no_developers_tools, no_device,
-         outputs, words_for_pictures, nothing_left_open, long_cells)
+GATES = (symlink, modules_have_notebooks, layering, numbers_once, assets, long_functions, light_import,
+         no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells)
 
 
 # Known answers
 
 def the_sidebar_gives_the_layers():
     "Globs in sections, in nested sections and in lists; single pages are no layer"
-    nested = ['index.ipynb', dict(section='a', contents='core/*.ipynb'), dict(section='b', contents=[dict(section='c', contents=['data/*.ipynb', 'x.ipynb'])])]
+    inner = dict(section='c', contents=['data/*.ipynb', 'x.ipynb'])
+    nested = ['index.ipynb', dict(section='a', contents='core/*.ipynb'), dict(section='b', contents=[inner])]
     assert sidebar_folders(nested) == ['core', 'data']
 
 
 def layers_point_down():
-    "An import of a later part, of a later notebook of the same part and of a whole module is reported; one of an earlier part is not"
+    "Imports of a later part, of a later notebook of the same part and of a whole module are reported, others are not"
     with tempfile.TemporaryDirectory() as d:
         top = Path(d).resolve()
         def page(name, module, code):
             path = top/'nbs'/name; path.parent.mkdir(parents=True, exist_ok=True)
-            cells = [dict(cell_type='code', id=str(i), source=s, outputs=[]) for i, s in enumerate((f'#| default_exp {module}', f'#| export\n{code}'))]
+            sources = f'#| default_exp {module}', f'#| export\n{code}'
+            cells = [dict(cell_type='code', id=s[:9], source=s, outputs=[]) for s in sources]
             path.write_text(json.dumps(dict(cells=cells)))
             return Page(path, top)
         low = page('core/01_a.ipynb', 'core.a', 'def f():\n    from diffnb.core.b import two')
         same = page('core/02_b.ipynb', 'core.b', 'from diffnb.core.a import one')
         high = page('data/01_c.ipynb', 'data.c', 'from diffnb.core import b\nimport diffnb.core.a')
         found = out_of_order([low, same, high], ['core', 'data'])
-        assert found == ['nbs/core/01_a.ipynb imports core.b, which comes later', 'nbs/data/01_c.ipynb: write from diffnb.core.a import name'], found
-        assert out_of_order([same, high], ['data', 'core'])[-1] == 'nbs/data/01_c.ipynb imports core.b, which comes later'
+        later = '{} imports core.b, which comes later'.format
+        assert found == [later(low.name), f'{high.name}: write from diffnb.core.a import name'], found
+        assert out_of_order([same, high], ['data', 'core'])[-1] == later(high.name)
         assert out_of_order([low], ['data']) == ['nbs/core/01_a.ipynb: folder core is not in the sidebar']
 
 

@@ -1,4 +1,4 @@
-"""What the scripts beside this one know about pages (notebooks), and a hash that tells whether a page's code changed."""
+"""What the other scripts know about pages (notebooks), and a hash that tells whether a page's code changed."""
 import ast
 import configparser
 import hashlib
@@ -14,7 +14,8 @@ TOP = Path(__file__).resolve().parent.parent
 PACKAGE = 'diffnb'
 DIRECTIVE = re.compile(r'^\s*#\s*\|\s*([\w-]+):?\s*(.*)$')
 # Code that measures time or has a budget of it, and code that starts processes of its own: such a page runs alone
-CLOCK = re.compile(r'\bminutes\b|\bseconds=|\bpaired\(|\bperf_counter\b|\bcheck_fast\b|\bprofile\(|\bbench_table\b|\baccelerate\b|\bsubprocess\b')
+CLOCK = re.compile(r'\b((minutes|perf_counter|check_fast|bench_table|accelerate|subprocess)\b'
+                   r'|seconds=|paired\(|profile\()')
 
 
 def directives(source):
@@ -40,7 +41,7 @@ def imports(source, module=None, is_package=False):
     """Modules of the package that the code imports, inside functions too, as dotted names without the package's own
 
     `module` is the dotted name of the code itself ('data.spec'), which relative imports start from.
-    `from diffnb.data import spec` gives both 'data' and 'data.spec'; whoever uses the names drops those that do not exist.
+    `from diffnb.data import spec` gives both 'data' and 'data.spec'; callers drop what does not exist.
     """
     try: tree = ast.parse(source)
     except SyntaxError: tree = ast.parse('\n'.join(l for l in source.splitlines() if not re.match(r'\s*[!%]', l)))
@@ -132,11 +133,13 @@ class Modules:
                        for m, s in self.sources.items()}
 
     def needed(self, names):
-        "These modules and all that they import, directly or not"
-        found, ahead = set(), [n for n in names if n in self.files]
+        "These modules, the packages that they are in, and all that they import, directly or not"
+        found, ahead = set(), list(names)
         while ahead:
             m = ahead.pop()
-            if m not in found: found.add(m); ahead += self.direct[m]
+            if m not in self.files or m in found: continue
+            found.add(m)
+            ahead += [*self.direct[m], m.rpartition('.')[0]]
         return found
 
     def of_page(self, page):

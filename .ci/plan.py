@@ -27,13 +27,19 @@ def rotated(names, day):
 
 
 def order(due, others, day):
-    "Changed pages before those whose imports changed before all others; inside each group every page has a day on which it is first"
+    """All names: changed pages before those whose imports changed before the others
+
+    Inside each group every page has a day on which it is first.
+    """
     own = [n for n, why in due.items() if why != 'code that it imports changed']
     return rotated(own, day) + rotated([n for n in due if n not in own], day) + rotated(others, day)
 
 
 def fitting(names, seconds, alone, budget, jobs=2):
-    "Split names, in this order, into those that fit into the budget and those that are left; pages that are not `alone` share it"
+    """(names that fit into the budget of seconds, taken in this order, names that are left, seconds used)
+
+    Pages that are not `alone` run several at a time, so each costs only its share of its seconds.
+    """
     taken, left, used = [], [], 0.
     for n in names:
         cost = seconds[n]/(1 if n in alone else jobs)
@@ -43,7 +49,10 @@ def fitting(names, seconds, alone, budget, jobs=2):
 
 
 def machine_speed(now, record, least=4):
-    "How many times the recorded seconds this machine takes: the median over pages; 1 if fewer than `least` of 2 seconds or more are known"
+    """How many times the recorded seconds this machine takes: the median over pages
+
+    It is 1 if fewer than `least` pages are known to take 2 seconds or more.
+    """
     ratios = [now[n]/record[n] for n in now if record.get(n, 0) >= 2]
     return median(ratios) if len(ratios) >= least else 1.
 

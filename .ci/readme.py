@@ -1,34 +1,64 @@
+#!/usr/bin/env python3
 """Write README.md from nbs/index.ipynb, its output pictures to nbs/images.
 
-Usage: .ci/readme.py [--check]     with --check, write nothing and exit with status 1 if README.md or a picture differs
+Usage: .ci/readme.py           writes what differs
+       .ci/readme.py --check   writes nothing; exit status 1 if README.md or a picture differs
 """
-import base64, json, re, sys
-from pathlib import Path
+import base64
+import json
+import re
+import sys
 
-top = Path(__file__).resolve().parent.parent
-DIRECTIVE, ALT, FOLDED = re.compile(r'^\s*#\s*(\||alt:)'), re.compile(r'^#\s*alt:\s*(.+)', re.M), re.compile(r'^#\s*\|\s*code-fold:\s*true', re.M)
+from pages import DIRECTIVE, TOP, directives
 
-def parts():
-    "README's text and its pictures as {path: bytes}"
-    out, pictures = [], {}
-    for c in json.loads((top/'nbs/index.ipynb').read_text(encoding='utf8'))['cells']:
-        src = ''.join(c['source'])
-        if re.search(r'^\s*#\s*\|\s*hide', src, re.M): continue
-        if c['cell_type'] == 'markdown': out.append(re.sub(r'\]\(images/', '](nbs/images/', src)); continue
-        if c['cell_type'] != 'code': continue
-        if not FOLDED.search(src): out.append('```python\n' + '\n'.join(l for l in src.splitlines() if not DIRECTIVE.match(l)) + '\n```')
+ORIGIN = '<!-- written by .ci/readme.py from nbs/index.ipynb: edit that -->'
+
+
+def shown_code(source):
+    "A cell's code as a block of Markdown, without directives"
+    return '```python\n' + '\n'.join(line for line in source.splitlines() if not DIRECTIVE.match(line)) + '\n```'
+
+
+def words(source):
+    "What a cell's picture shows, in words"
+    text = directives(source)['fig-alt']
+    return json.loads(text) if text.startswith('"') else text
+
+
+def indented(text): return '    ' + text.strip().replace('\n', '\n    ')
+
+
+def readme(notebook):
+    "The text of README.md and its pictures as {path: bytes}"
+    out, pictures = [ORIGIN], {}
+    for c in notebook['cells']:
+        source = ''.join(c['source'])
+        marks = directives(source)
+        if 'hide' in marks or c['cell_type'] == 'raw': continue
+        if c['cell_type'] == 'markdown': out.append(re.sub(r'\]\(images/', '](nbs/images/', source)); continue
+        if marks.get('code-fold') != 'true': out.append(shown_code(source))
         for o in c.get('outputs', []):
             data = o.get('data', {})
             if 'image/png' in data:
                 name = f'nbs/images/readme_{len(pictures) + 1}.png'
                 pictures[name] = base64.b64decode(''.join(data['image/png']))
-                out.append(f'![{ALT.search(src)[1]}]({name})')
-            else: out.append('    ' + ''.join(o.get('text') or data.get('text/plain', '')).strip().replace('\n', '\n    '))
-    return '<!-- written by .ci/readme.py from nbs/index.ipynb: edit that -->\n\n' + '\n\n'.join(out) + '\n', pictures
+                out.append(f'![{words(source)}]({name})')
+            else: out.append(indented(''.join(o.get('text') or data.get('text/plain', ''))))
+    return '\n\n'.join(out) + '\n', pictures
 
-if __name__ == '__main__':
-    text, pictures = parts()
+
+def main(check):
+    "Write, or check; exit status"
+    text, pictures = readme(json.loads((TOP/'nbs/index.ipynb').read_text(encoding='utf8')))
     files = {'README.md': text.encode(), **pictures}
-    stale = [n for n, b in files.items() if not (top/n).is_file() or (top/n).read_bytes() != b]
-    if '--check' in sys.argv: print('differs from nbs/index.ipynb:' if stale else 'README.md is current', *stale); sys.exit(bool(stale))
-    for n, b in files.items(): (top/n).parent.mkdir(exist_ok=True); (top/n).write_bytes(b)
+    stale = [n for n, b in files.items() if not (TOP/n).is_file() or (TOP/n).read_bytes() != b]
+    if check:
+        print('differs from nbs/index.ipynb:' if stale else 'README.md is current', *stale)
+        return int(bool(stale))
+    for n in stale:
+        (TOP/n).parent.mkdir(exist_ok=True)
+        (TOP/n).write_bytes(files[n])
+    return 0
+
+
+if __name__ == '__main__': sys.exit(main('--check' in sys.argv))

@@ -1,4 +1,5 @@
-"""Known answers for what .ci/pages.py, .ci/plan.py, .ci/test.py, .ci/book.py and .ci/gates.py decide; run it with .ci/test.py --selftest."""
+#!/usr/bin/env python3
+"""Known answers for what the scripts in this folder decide. .ci/test.py --selftest runs them."""
 import json
 import sys
 import tempfile
@@ -27,7 +28,8 @@ def a_package(top):
     (top/'diffnb/high/c.py').write_text('def f():\n    from ..low.a import one\n    return one\n')
     (top/'settings.ini').write_text('[DEFAULT]\nconsole_scripts = diffnb_do=diffnb.low.b:do\n')
     (top/'nbs/low/01_a.ipynb').write_text(notebook('#| default_exp low.a', '#| export\none = 1'))
-    (top/'nbs/howto/page.ipynb').write_text(notebook('from diffnb.high.c import f', '#| slow\nassert f() == 1  # as promised'))
+    cells = 'from diffnb.high.c import f', '#| slow\nassert f() == 1  # as promised'
+    (top/'nbs/howto/page.ipynb').write_text(notebook(*cells))
     return pages.Page(top/'nbs/howto/page.ipynb', top)
 
 
@@ -35,12 +37,13 @@ def imports_are_followed():
     "A page depends on what its imports import, and on the module of a command that it names"
     with tempfile.TemporaryDirectory() as d:
         top = Path(d).resolve(); page = a_package(top)
-        assert pages.Modules(top).of_page(page) == {'high.c', 'high', 'low', 'low.a'} - {'high', 'low'}, pages.Modules(top).of_page(page)
+        found = pages.Modules(top).of_page(page)
+        assert found == {'high', 'high.c', 'low', 'low.a'}, found
         assert pages.imports('from . import b', 'low.a') == {'low', 'low.b'}
         assert pages.imports('import diffnb.low.a, math\n%time 1') == {'low.a'}
         assert pages.Page(top/'nbs/low/01_a.ipynb', top).module == 'low.a'
         named = SimpleNamespace(cells=[pages.Cell('x', "run('diffnb_do --now')")], module=None)
-        assert pages.Modules(top).of_page(named) == {'low.b'}
+        assert pages.Modules(top).of_page(named) == {'low', 'low.b'}
 
 
 def a_hash_tells_what_changed():
@@ -103,7 +106,8 @@ def the_record_keeps_what_was_not_run():
     "A run of fast cells leaves what is known of slow cells alone, and the reverse"
     page = SimpleNamespace(cells=[pages.Cell('c0', 'a'), pages.Cell('c1', '#| slow\nb')])
     before = dict(fast=1., slow=50., cells=dict(c1=50., gone=7.), own='x', imports='y', passed='2026-01-01')
-    fast = test.updated(before, page, dict(cells=[dict(id='c0', seconds=8.04, slow=False)]), False, dict(own='z'), '2026-02-02')
+    done = dict(cells=[dict(id='c0', seconds=8.04, slow=False)])
+    fast = test.updated(before, page, done, False, dict(own='z'), '2026-02-02')
     assert fast == dict(before, fast=8., cells=dict(c0=8., c1=50.)), fast
     both = dict(cells=[dict(id='c0', seconds=6., slow=False), dict(id='c1', seconds=3., slow=True)])
     slow = test.updated(fast, page, both, True, dict(own='z', imports='y'), '2026-02-02')
@@ -114,13 +118,15 @@ def a_page_with_a_clock_is_alone():
     "A slow cell that measures time makes its page run alone; a comment about it does not"
     with tempfile.TemporaryDirectory() as d:
         path = Path(d)/'p.ipynb'
-        for code, alone in (('#| slow\nfit(minutes=2)', True), ('#| slow\nfit(steps=2) # not minutes', False), ('fit(minutes=.1)', False)):
+        timed, counted, fast = '#| slow\nfit(minutes=2)', '#| slow\nfit(steps=2) # no minutes', 'fit(minutes=.1)'
+        for code, alone in ((timed, True), (counted, False), (fast, False)):
             path.write_text(notebook(code)); assert pages.Page(path, Path(d)).alone is alone, code
 
 
 def outputs_are_compared():
     "Other numbers and other pictures are seen; other seconds and other addresses are not"
-    cell = lambda text, source='f()': SimpleNamespace(cells=[Note(cell_type='code', id='c', source=source, outputs=[dict(text=text)])])
+    def cell(text, source='f()'):
+        return SimpleNamespace(cells=[Note(cell_type='code', id='c', source=source, outputs=[dict(text=text)])])
     assert book.changed_outputs(cell('3 of 4 in 2.1 s'), cell('3 of 4 in 17 s')) == []
     assert book.changed_outputs(cell('3 of 4 in 2.1 s'), cell('2 of 4 in 2.1 s'))[0][0] == 'c'
     assert book.changed_outputs(cell('12.5', 'fit(minutes=1)'), cell('11.5', 'fit(minutes=1)')) == []
@@ -143,9 +149,9 @@ def defaults_are_readable():
 
 def main():
     "Run all; exit status"
-    checks = [f for f in (imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
-                          slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
-                          defaults_are_readable, *gates.selftests())]
+    checks = [imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
+              slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
+              defaults_are_readable, *gates.selftests()]
     for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
     print(f'{len(checks)} passed, 0 failed')
     return 0

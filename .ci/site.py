@@ -29,6 +29,7 @@ from smalldocs.site import Site
 
 ADDRESS = re.compile(r'(?:&lt;|<)[\w.<>& ;]{1,60} at 0x[0-9a-f]{6,}')
 NO_ALT = 'no words in the place of a picture: begin the cell with #| fig-alt: "…"'
+NO_REPR = 'is an address in memory: give it a repr'
 FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
 
 def process(cfg):
@@ -92,7 +93,7 @@ def render(proc, cfg):
     sidebar['contents'] = expand(sidebar['contents'], names, work)   # before pages get their new names
     for old, new in names.items():
         nb = json.loads(old.read_text(encoding='utf8'))
-        fix = lambda src: relative_links(''.join(src), old, names, work, base)
+        fix = lambda src, old=old: relative_links(''.join(src), old, names, work, base)
         for c in nb['cells']:
             if c['cell_type'] == 'markdown': c['source'] = fix(c['source'])
             for o in c.get('outputs', []):
@@ -123,7 +124,8 @@ class Page(HTMLParser):
         self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
         self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
         if tag == 'img' and not (attrs.get('alt') or '').strip(): self.no_alt += 1
-        loads = 'src' if tag in ('script', 'img', 'iframe') else 'href' if tag == 'link' and attrs.get('rel') == 'stylesheet' else None
+        style = tag == 'link' and attrs.get('rel') == 'stylesheet'
+        loads = 'src' if tag in ('script', 'img', 'iframe') else 'href' if style else None
         if loads and urlsplit(attrs.get(loads) or '').netloc: self.foreign.append(attrs[loads])
         self.stored_error |= 'cell-output-error' in (attrs.get('class') or '')
     def handle_endtag(self, tag): self.code -= tag in ('pre', 'code')
@@ -144,7 +146,7 @@ def faults_of_link(link, page, docs, pages, base):
 def faults_of_page(f, page, docs, pages, base):
     "(what, what is wrong with it) for everything on one page"
     text = f.read_text(encoding='utf8')
-    for m in ADDRESS.findall(re.sub(r'<[^>]+>', '', text)): yield html.unescape(m), 'is an address in memory: give it a repr'
+    for m in ADDRESS.findall(re.sub(r'<[^>]+>', '', text)): yield html.unescape(m), NO_REPR
     for link in page.links:
         for why in faults_of_link(link, f, docs, pages, base): yield link, why
     for i in page.twice: yield f'#{i}', 'two places have this anchor'
@@ -154,12 +156,13 @@ def faults_of_page(f, page, docs, pages, base):
     if re.search(r'\\[([].{1,200}?\\[)\]]', page.words): yield 'a formula', 'was not rendered'
 
 def faults(docs, base=''):
-    "(page, what, what is wrong with it) for everything on the site that a reader would stumble over, and how many pages there are"
+    "[(page, what, what is wrong with it)] for all that a reader would stumble over, and how many pages there are"
     pages = {}
     for f in docs.rglob('*.html'): pages[f] = Page(); pages[f].feed(f.read_text(encoding='utf8'))
     bad = [(f.relative_to(docs), *b) for f, page in pages.items() for b in faults_of_page(f, page, docs, pages, base)]
     for f in docs.rglob('*.css'):
-        if m := FOREIGN_STYLE.search(f.read_text(encoding='utf8')): bad.append((f.relative_to(docs), m[0][:60], 'loaded from elsewhere'))
+        m = FOREIGN_STYLE.search(f.read_text(encoding='utf8'))
+        if m: bad.append((f.relative_to(docs), m[0][:60], 'loaded from elsewhere'))
     home = pages.get(docs/'index.html')
     if home:
         local = [urlsplit(link) for link in home.links]
@@ -170,8 +173,9 @@ def faults(docs, base=''):
 
 # The seeded faults of the check's own test
 
-GOOD = ('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a><img src="p.png" alt="a shirt">'
-        '<a href="c.html">c</a><math><mi>x</mi></math><pre><code>re.sub("\\(x\\)")</code></pre>')
+GOOD = ('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a>'
+        '<img src="p.png" alt="a shirt"><a href="c.html">c</a>'
+        '<math><mi>x</mi></math><pre><code>re.sub("\\(x\\)")</code></pre>')
 SEEDED = [('no such file', '<a href="d.html">no page</a>'),
           ('no such anchor', '<a href="b.html#gone">no anchor</a>'),
           ('no such file', '<img src="none.png" alt="lost">'),
@@ -182,7 +186,7 @@ SEEDED = [('no such file', '<a href="d.html">no page</a>'),
           ('shows an error', '<div class="cell-output cell-output-error">ValueError</div>'),
           ('was not rendered', '<p>\\(x^2\\)</p>'),
           ('leads to a notebook instead of its page', '<a href="b.ipynb">source</a>'),
-          ('is an address in memory: give it a repr', '<pre>net=&lt;<span>function</span> f.&lt;lambda&gt; at 0x7f3b46823ba0&gt;</pre>')]
+          (NO_REPR, '<pre>net=&lt;<span>function</span> f.&lt;lambda&gt; at 0x7f3b46823ba0&gt;</pre>')]
 
 def selftest():
     "A small site with one fault of each kind: exit status 0 if exactly these are found"
@@ -205,7 +209,8 @@ def selftest():
         nested = ['index.ipynb', dict(section='s', contents=[dict(section='t', contents='core/*.ipynb')])]
         listed = expand(nested, {work/p: work/q for p, q in names.items()}, work)
     want = sorted([why for why, _ in SEEDED] + ['is not in the sidebar', 'loaded from elsewhere'])
-    good_sidebar = listed == ['index.ipynb', dict(section='s', contents=[dict(section='t', contents=['core/a.ipynb', 'core/b.ipynb'])])]
+    inner = dict(section='t', contents=['core/a.ipynb', 'core/b.ipynb'])
+    good_sidebar = listed == ['index.ipynb', dict(section='s', contents=[inner])]
     return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want or not good_sidebar)
 
 def main():
