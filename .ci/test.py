@@ -39,6 +39,7 @@ from pages import TOP, Modules, Page, hashes, pages
 RECORD = TOP/'.ci/record.json'
 LONG = 5.      # seconds from which on a cell has its own line in the record
 LIMIT = 2400   # seconds after which a page is stopped
+FILL = .9      # share of the budget that is planned, since two pages seldom end together
 STALE = 'stored outputs that are no longer what cells show (no failure, as another type of CPU rounds otherwise):'
 
 
@@ -138,7 +139,7 @@ def choose_slow(found, record, day, budget, speed, jobs):
     due = {n: w for n, w in why.items() if w}
     seconds = {n: plan.expected(record.get(n), len(p.slow), speed) for n, p in by_name.items()}
     names = plan.order(due, [n for n in by_name if n not in due], day)
-    taken, left, used = plan.fitting(names, seconds, {n for n, p in by_name.items() if p.alone}, budget, jobs)
+    taken, left, used = plan.fitting(names, seconds, {n for n, p in by_name.items() if p.alone}, FILL*budget, jobs)
     limit = f' of {budget:.0f} s' if budget < float('inf') else ''
     rest = len(by_name) - len(due)
     print(f'slow cells: {len(due)} pages are due, {rest} others take turns; about {used:.0f} s{limit}')
@@ -244,7 +245,7 @@ def main():
         speed = float(a.speed.read_text()) if a.speed and a.speed.exists() else 1.
         day = datetime.date.today().toordinal()
         chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs)
-        may_start = lambda page: time.monotonic() - began + seconds[page.name] <= 1.2*a.budget
+        may_start = lambda page: time.monotonic() - began + seconds[page.name] <= a.budget
     done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, may_start)
     if done: summary(done, {p.name: p for p in found})
     failed = judge(a, done, record)
