@@ -88,6 +88,20 @@ def layering():
     return out_of_order(pages(), parts())
 
 
+def untested(settings, constraints, jobs):
+    "Claims of settings.ini and constraints.txt that no job of the workflow has; a job is (Python's version, what pip gets)"
+    lowest, used = re.search(r'\btorch>=(\S+)', settings)[1], re.search(r'^torch==(\S+)', constraints, re.M)[1]
+    claimed = {re.search(r'^min_python = (\S+)', settings, re.M)[1], f'torch=={lowest}.*', f'torch=={used}', 'torch'}
+    return [f'no job has {want}' for want in sorted(claimed - {part for job in jobs for part in job})]
+
+
+def claims_are_tested():
+    "GitHub's workflow has the lowest Python, and the lowest, the usual and the newest torch"
+    workflow = yaml.safe_load((TOP/'.github/workflows/test.yml').read_text(encoding='utf8'))
+    jobs = [(j['python'], j['torch']) for j in workflow['jobs']['versions']['strategy']['matrix']['include']]
+    return untested((TOP/'settings.ini').read_text(), (TOP/'constraints.txt').read_text(), jobs)
+
+
 def numbers_once():
     "No two notebooks of a folder have the same number"
     seen, bad = {}, []
@@ -198,8 +212,8 @@ def long_cells():
     return bad
 
 
-GATES = (symlink, modules_have_notebooks, layering, numbers_once, assets, long_functions, light_import,
-         no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells)
+GATES = (symlink, modules_have_notebooks, claims_are_tested, layering, numbers_once, assets, long_functions,
+         light_import, no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells)
 
 
 # Known answers
@@ -231,7 +245,16 @@ def layers_point_down():
         assert out_of_order([low], ['data']) == ['nbs/core/01_a.ipynb: folder core is not in the sidebar']
 
 
-def selftests(): return [the_sidebar_gives_the_layers, layers_point_down]
+def claims_need_jobs():
+    "A version that is claimed and that no job has is reported"
+    claims = 'min_python = 3.11\nrequirements = torch>=2.9 numpy', 'torch==2.13.0\n'
+    jobs = [('3.11', 'torch==2.9.*'), ('3.13', 'torch==2.13.0'), ('3.13', 'torch')]
+    assert untested(*claims, jobs) == []
+    assert untested(*claims, jobs[1:]) == ['no job has 3.11', 'no job has torch==2.9.*']
+    assert untested(*claims, jobs[:2]) == ['no job has torch']
+
+
+def selftests(): return [the_sidebar_gives_the_layers, layers_point_down, claims_need_jobs]
 
 
 def main(names):
