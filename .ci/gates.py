@@ -89,7 +89,7 @@ def layering():
 
 
 def untested(settings, constraints, jobs):
-    "Claims of settings.ini and constraints.txt that no job of the workflow has; a job is (Python's version, what pip gets)"
+    "Claims of settings.ini and constraints.txt that no job has; a job is (version of Python, what pip gets)"
     lowest, used = re.search(r'\btorch>=(\S+)', settings)[1], re.search(r'^torch==(\S+)', constraints, re.M)[1]
     claimed = {re.search(r'^min_python = (\S+)', settings, re.M)[1], f'torch=={lowest}.*', f'torch=={used}', 'torch'}
     return [f'no job has {want}' for want in sorted(claimed - {part for job in jobs for part in job})]
