@@ -2,6 +2,7 @@
 from statistics import median
 
 UNKNOWN = 120.   # seconds expected of a slow cell that was never timed
+START = 3.       # seconds until a page's first cell runs
 RATIO, MARGIN = 3., 20.   # so many times the recorded seconds and so many seconds more is much slower
 
 
@@ -15,8 +16,8 @@ def why_due(record, now):
 
 def expected(record, slow_cells, speed=1.):
     "Seconds that a page with so many slow cells will take, its fast cells included"
-    known = record and record.get('slow')
-    return speed*(record['slow'] + record.get('fast', 0) if known else UNKNOWN*slow_cells)
+    known = bool(record) and 'slow' in record
+    return START + speed*(record['slow'] + record.get('fast', 0) if known else UNKNOWN*slow_cells)
 
 
 def rotated(names, day):

@@ -78,7 +78,7 @@ def a_budget_is_kept():
     seconds = dict(a=100, b=100, c=400, d=20)
     assert plan.fitting('abcd', seconds, {'a'}, 170) == (['a', 'b', 'd'], ['c'], 160.)
     assert plan.fitting('abcd', seconds, set(), float('inf'))[1] == []
-    assert plan.expected(None, 2) == 240 and plan.expected(dict(slow=30., fast=10.), 2, speed=1.5) == 60
+    assert plan.expected(None, 2) == 243 and plan.expected(dict(slow=30., fast=10.), 2, speed=1.5) == 63
 
 
 def slowness_is_seen():
