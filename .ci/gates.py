@@ -76,7 +76,7 @@ def out_of_order(found, order):
         for c in p.cells:
             if not c.exported: continue
             plain = [n for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Import)]
-            whole = [a.name for n in plain for a in n.names if a.name.split('.')[0] == PACKAGE]
+            whole = [a.name for n in plain for a in n.names if a.name.startswith(f'{PACKAGE}.')]
             later = [m for m in sorted(imports(c.source)) if m in exporting and rank(exporting[m]) >= rank(p)]
             bad += [f'{p.name}: write from {w} import name' for w in whole]
             bad += [f'{p.name} imports {m}, which comes later' for m in later]
