@@ -3,8 +3,8 @@
 
 Usage: .ci/nbdev3.py PYTHON     PYTHON is one in whose environment nbdev 3 is installed
 
-Two differences of _modidx.py are allowed: its settings entry, since nbdev 3 reads pyproject.toml, which has no addresses,
-and modules that define no function or class, which nbdev 3 leaves out.
+Two differences of _modidx.py are allowed: its settings entry, since nbdev 3 reads pyproject.toml, which has no
+addresses, and modules that define no function or class, which nbdev 3 leaves out.
 """
 import ast
 import shutil
