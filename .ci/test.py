@@ -9,6 +9,7 @@ Usage: .ci/test.py [PAGE ...]         fast cells: all that nbdev_test runs; with
 Options: --budget SECONDS  for --slow and --all without names: pages that do not fit are named and left for another run
          --jobs N          pages at a time, two without
          --write           put what passed into .ci/record.json
+         --store           put what the cells of pages that passed showed into the notebooks
          --speed FILE      how fast this machine is: written by a run of all fast cells, read by other runs
          --plan            print which slow cells would run, and why, and stop
 
@@ -40,17 +41,18 @@ RECORD = TOP/'.ci/record.json'
 LONG = 5.      # seconds from which on a cell has its own line in the record
 LIMIT = 2400   # seconds after which a page is stopped
 FILL = .9      # share of the budget that is planned, since two pages seldom end together
+TURNS = 300    # seconds for pages that are not due, which take turns
 STALE = 'stored outputs that are no longer what cells show (no failure, as another type of CPU rounds otherwise):'
 
 
 # One page
 
-def run_here(path, slow, result):
-    "Run one page in this process with nbdev's own test, and write what was seen to the file `result`"
+def run_here(path, slow, result, store):
+    "Run one page in this process with nbdev's own test, write what was seen to the file `result`, and store outputs"
     os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')
     from book import changed_outputs, stored
     from execnb.shell import CaptureShell
-    from fastcore.nbio import read_nb
+    from fastcore.nbio import read_nb, write_nb
     from nbdev.config import get_config
     from nbdev.test import test_nb
     seen, ran, config, run_cell, opened = [], {}, get_config(), CaptureShell.cell, CaptureShell.__init__
@@ -70,15 +72,16 @@ def run_here(path, slow, result):
     for cell in after.cells:
         if cell.get('id') in ran: cell.outputs = stored(ran[cell.id].get('outputs', []))
     differs = [f'{cell}: {what}' for cell, what in changed_outputs(before, after)] if passed else []
+    if store and passed: write_nb(after, path)
     Path(result).write_text(json.dumps(dict(passed=bool(passed), cells=seen, differs=differs)), encoding='utf8')
 
 
-def run_page(page, slow, threads):
+def run_page(page, slow, threads, store=False):
     "Run a page in a process of its own: {passed, seconds, cells, differs, said}"
     env = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
     with tempfile.TemporaryDirectory() as d:
         result, log, began, late = Path(d)/'result', Path(d)/'log', time.perf_counter(), ''
-        command = [sys.executable, __file__, '--one', str(page.path), str(result), *(['--slow'] if slow else [])]
+        command = [sys.executable, __file__, '--one', str(page.path), str(result), *(['--slow'] if slow else []), *(['--store'] if store else [])]
         with log.open('wb') as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env,
                                        cwd=TOP/'nbs', start_new_session=True)
@@ -112,14 +115,14 @@ def show(page, done):
 
 # Many pages
 
-def run_all(chosen, slow, jobs, may_start=lambda page: True):
+def run_all(chosen, slow, jobs, store=False, may_start=lambda page: True):
     """Run pages; ({name: what was seen}, names of pages that were not started)
 
     Pages that share the machine run first, several at a time; pages that are alone run after them, one by one.
     """
     done, left = {}, []
     alone = [p for p in chosen if slow and p.alone]
-    run = lambda page, threads: run_page(page, slow, threads) if may_start(page) else None
+    run = lambda page, threads: run_page(page, slow, threads, store) if may_start(page) else None
 
     def keep(page, found):
         if found is None: left.append(page.name)
@@ -132,14 +135,17 @@ def run_all(chosen, slow, jobs, may_start=lambda page: True):
     return done, left
 
 
-def choose_slow(found, record, day, budget, speed, jobs):
+def choose_slow(found, record, day, budget, speed, jobs, turns):
     "(pages to run, {name: why it is due}, names left, {name: expected seconds}) for slow cells; prints the plan"
     by_name, modules = {p.name: p for p in found if p.slow}, Modules()
     why = {n: plan.why_due(record.get(n), hashes(p, modules)) for n, p in by_name.items()}
     due = {n: w for n, w in why.items() if w}
     seconds = {n: plan.expected(record.get(n), len(p.slow), speed) for n, p in by_name.items()}
-    names = plan.order(due, [n for n in by_name if n not in due], day)
-    taken, left, used = plan.fitting(names, seconds, {n for n, p in by_name.items() if p.alone}, FILL*budget, jobs)
+    alone = {n for n, p in by_name.items() if p.alone}
+    others = plan.order({}, [n for n in by_name if n not in due], day)
+    taken, left, used = plan.fitting(plan.order(due, [], day), seconds, alone, FILL*budget, jobs)
+    more, later, turn = plan.fitting(others, seconds, alone, min(turns, FILL*budget - used), jobs)
+    taken, left, used = taken + more, left + later, used + turn
     limit = f' of {budget:.0f} s' if budget < float('inf') else ''
     rest = len(by_name) - len(due)
     print(f'slow cells: {len(due)} pages are due, {rest} others take turns; about {used:.0f} s{limit}')
@@ -213,7 +219,7 @@ def options():
     "The command line"
     p = argparse.ArgumentParser(add_help=False)
     p.add_argument('pages', nargs='*')
-    flags = 'slow', 'all', 'write', 'plan', 'selftest', 'one', 'help'
+    flags = 'slow', 'all', 'write', 'store', 'plan', 'selftest', 'one', 'help'
     for flag in flags: p.add_argument(f'--{flag}', action='store_true')
     p.add_argument('--budget', type=float, default=float('inf'))
     p.add_argument('--jobs', type=int, default=2)
@@ -238,15 +244,15 @@ def main():
     a, began, record = options(), time.monotonic(), read_record()
     if a.help: print(__doc__); return 0
     if a.selftest: import selftest; return selftest.main()
-    if a.one: run_here(Path(a.pages[0]), a.slow, a.pages[1]); return 0
+    if a.one: run_here(Path(a.pages[0]), a.slow, a.pages[1], a.store); return 0
     chosen = found = pages(a.pages)
     due, left, may_start = {}, [], lambda page: True
     if a.slow and not a.pages:
         speed = float(a.speed.read_text()) if a.speed and a.speed.exists() else 1.
         day = datetime.date.today().toordinal()
-        chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs)
+        chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs, float('inf') if a.all else TURNS)
         may_start = lambda page: time.monotonic() - began + seconds[page.name] <= a.budget
-    done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, may_start)
+    done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, a.store, may_start)
     if done: summary(done, {p.name: p for p in found})
     failed = judge(a, done, record)
     if a.write: write_record(record, done, a.slow)
