@@ -81,7 +81,8 @@ def run_page(page, slow, threads, store=False):
     env = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
     with tempfile.TemporaryDirectory() as d:
         result, log, began, late = Path(d)/'result', Path(d)/'log', time.perf_counter(), ''
-        command = [sys.executable, __file__, '--one', str(page.path), str(result), *(['--slow'] if slow else []), *(['--store'] if store else [])]
+        more = [f'--{flag}' for flag, on in dict(slow=slow, store=store).items() if on]
+        command = [sys.executable, __file__, '--one', str(page.path), str(result), *more]
         with log.open('wb') as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env,
                                        cwd=TOP/'nbs', start_new_session=True)
@@ -250,7 +251,8 @@ def main():
     if a.slow and not a.pages:
         speed = float(a.speed.read_text()) if a.speed and a.speed.exists() else 1.
         day = datetime.date.today().toordinal()
-        chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs, float('inf') if a.all else TURNS)
+        turns = float('inf') if a.all else TURNS
+        chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs, turns)
         may_start = lambda page: time.monotonic() - began + seconds[page.name] <= a.budget
     done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, a.store, may_start)
     if done: summary(done, {p.name: p for p in found})
