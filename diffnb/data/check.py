@@ -84,7 +84,8 @@ class DataReport:
     classes: dict[str, int]              # items of each class
 
     def __str__(self) -> str:
-        return '\n'.join(f"{what:12} {found}" + (f"\n{'':12} -> {advice}" if advice else '') for what, found, advice in self.lines)
+        show = lambda what, found, advice: f"{what:12} {found}" + (f"\n{'':12} -> {advice}" if advice else '')
+        return '\n'.join(show(*line) for line in self.lines)
 
 def check_data(
     block: DataBlock,
