@@ -7,30 +7,32 @@ __all__ = ['pick_device', 'cpu_capabilities', 'fast_bf16', 'pick_precision', 'au
 
 # %% ../../nbs/core/03_machine.ipynb #39fae19f
 import ctypes, os, sys
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Callable
+from typing import Any
 import torch
 from .types import InputError
 
 # %% ../../nbs/core/03_machine.ipynb #e7344e58
 def pick_device(
-    name: str = 'auto',   # 'auto', or what torch calls a device: 'cpu', 'cuda', 'cuda:1', 'mps'
+    name: str = 'auto',   # 'auto', or the name of a device in torch: 'cpu', 'cuda', 'cuda:1', 'mps'
 ) -> torch.device:
-    "The accelerator if there is one and `name` is 'auto', else the device called `name`; an error if the machine has none"
+    "The device called `name`; 'auto': the accelerator if there is one. Raises `InputError` if the machine lacks it"
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if name == 'auto': return found or torch.device('cpu')
     try: device = torch.device(name)
     except RuntimeError: device = None
     count = torch.accelerator.device_count() if found and device and device.type == found.type else 1
     if device is None or device.type not in ('cpu', found.type if found else 'cpu') or (device.index or 0) >= count:
-        raise InputError(f"device {name!r} is not on this machine; allowed: auto, cpu{', '+found.type if found else ''}")
+        allowed = ['auto', 'cpu', *([found.type] if found else [])]
+        raise InputError(f"device {name!r} is not on this machine; allowed: {', '.join(allowed)}")
     return device
 
 # %% ../../nbs/core/03_machine.ipynb #00458f06
-def cpu_capabilities() -> dict:
-    "What torch knows of this CPU's instructions; nothing with a torch that cannot tell"
-    return torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
+def cpu_capabilities() -> dict[str, Any]:
+    "Instruction sets of this CPU by torch's names; empty if this version of torch does not list them"
+    return dict(torch.cpu.get_capabilities()) if hasattr(torch.cpu, 'get_capabilities') else {}
 
 def fast_bf16(device: torch.device) -> bool:
     "Whether `device` has instructions for bfloat16 (on a CPU: AVX-512 BF16 or AMX)"
@@ -44,38 +46,41 @@ def pick_precision(
     device: torch.device,      # where the network runs
 ) -> str:                      # 'fp32' or 'bf16'
     "The precision of the network's arithmetic; weights, losses and samplers stay in float32"
-    if name not in ('auto', 'fp32', 'bf16'): raise InputError(f"precision {name!r} is not known; allowed: auto, fp32, bf16")
+    if name not in ('auto', 'fp32', 'bf16'):
+        raise InputError(f"precision {name!r} is not known; allowed: auto, fp32, bf16")
     return name if name != 'auto' else 'bf16' if fast_bf16(device) else 'fp32'
 
 def autocast(
     precision: str,            # 'fp32' or 'bf16'
     device: torch.device,      # where the network runs
-):
+) -> AbstractContextManager:
     "A context in which matrix products and convolutions run in `precision`"
     return torch.autocast(device.type, torch.bfloat16) if precision == 'bf16' else nullcontext()
 
 # %% ../../nbs/core/03_machine.ipynb #1715d1bb
-def tune_malloc() -> bool: # whether it does
-    "Have this process keep up to 1 GB that tensors gave back, where its allocator (glibc's) can be told to"
+def tune_malloc() -> bool:
+    "Make this process keep up to 1 GB of freed memory; returns whether the allocator, glibc's, accepts the setting"
     libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
     M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1           # malloc.h; the first cannot be more than 32 MB
-    return hasattr(libc, 'mallopt') and libc.mallopt(M_MMAP_THRESHOLD, 32 << 20) == libc.mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1
+    if libc is None or not hasattr(libc, 'mallopt'): return False
+    return libc.mallopt(M_MMAP_THRESHOLD, 32 << 20) == libc.mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1
 
 # %% ../../nbs/core/03_machine.ipynb #13c7e6e0
 def write_atomic(
     path: Path,              # final name
-    write: Callable,         # given a temporary path in the same folder, writes it
-):
-    "Either the whole file or none: on any failure what was at `path` is still there"
+    write: Callable[[Path], Any], # writes the content to the temporary path that it gets
+) -> None:
+    "Write a whole file or none: if `write` fails, the old file at `path` remains and its exception is raised"
     tmp = path.with_name(f'{path.name}.part')
     try:
         tmp.touch()
-        mode = tmp.stat().st_mode        # what the user's umask gives a new file
+        mode = tmp.stat().st_mode            # permissions of a new file under the user's umask
         write(tmp)
         tmp.chmod(mode)
         with open(tmp, 'rb+') as f: os.fsync(f.fileno())
         os.replace(tmp, path)
         if os.name == 'posix':               # the new name has to reach the disk too
             folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder); os.close(folder)
+            try: os.fsync(folder)
+            finally: os.close(folder)
     finally: tmp.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 # %% ../../nbs/core/02_random.ipynb #707ee53c
 def rng(
     seed: int,            # the user's seed
-    purpose: str,         # what the numbers are for, such as 'noise'
+    purpose: str,         # purpose of the numbers, such as 'noise'
     step: object = 0,     # training step, or anything else that has a stable `repr`
     item: int = 0,        # index of the item
 ) -> torch.Generator:     # on the CPU, whatever device the numbers go to
@@ -23,11 +23,11 @@ def rng(
 
 # %% ../../nbs/core/02_random.ipynb #ba1d30b2
 def randn_items(
-    shape: tuple,         # shape of one item, (C, H, W)
+    shape: tuple[int, ...], # shape of one item, (C, H, W)
     items: range,         # global indices of the items
-    seed: int,            # first part of the address
-    purpose: str,         # second part
-    step: object = 0,     # third part
+    seed: int,            # the user's seed
+    purpose: str,         # purpose of the numbers
+    step: object = 0,     # training step, or anything else that has a stable `repr`
 ) -> Tensor:              # float32 (len(items), *shape) on the CPU
     "Unit normal noise in which each item has its own address"
     return torch.stack([torch.randn(shape, generator=rng(seed, purpose, step, i)) for i in items])

@@ -7,21 +7,23 @@ __all__ = ['image_grid', 'show_images']
 
 # %% ../../nbs/core/05_show.ipynb #644f0f2a
 import math
+from collections.abc import Sequence
+from typing import Any
 import torch
+from PIL import Image
 from torch import Tensor
 from .types import InputError
 
 # %% ../../nbs/core/05_show.ipynb #7e3ffbe8
 def image_grid(
     images: Tensor,       # uint8 (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGBA)
-    n_cols: int = 10,     # pictures in a row
-    scale: int = 2,       # screen pixels per picture pixel
-    pad: int = 1,         # white picture pixels between two pictures
-):
-    "All pictures in one Pillow image, row by row"
-    from PIL import Image
+    n_cols: int = 10,     # images in a row
+    scale: int = 2,       # screen pixels per image pixel
+    pad: int = 1,         # white image pixels between two images
+) -> Image.Image:
+    "All images in one Pillow image, row by row"
     if images.dtype != torch.uint8:
-        raise InputError(f"image_grid got {images.dtype}; it draws uint8 pictures: convert with DataSpec.to_uint8")
+        raise InputError(f"image_grid got {images.dtype}; it draws uint8 images: convert with DataSpec.to_uint8")
     n, c, h, w = images.shape
     rows = math.ceil(n / n_cols)
     H, W = h + pad, w + pad
@@ -29,19 +31,20 @@ def image_grid(
     sheet.view(-1, c, H, W)[:n, :, :h, :w] = images.cpu()
     sheet = sheet.permute(0, 3, 1, 4, 2).reshape(rows * H, n_cols * W, c)[:rows * H - pad, :n_cols * W - pad]
     img = Image.fromarray((sheet[..., 0] if c == 1 else sheet).contiguous().numpy())
-    return img.resize((img.width * scale, img.height * scale), Image.NEAREST)
+    return img.resize((img.width * scale, img.height * scale), Image.Resampling.NEAREST)
 
 # %% ../../nbs/core/05_show.ipynb #de1d795a
 def show_images(
     images: Tensor,         # uint8 (N, C, H, W)
-    titles: list = (),      # text above each picture, as many as there are pictures or none
-    n_cols: int = 10,       # pictures in a row
-    size: float = 1.,       # inches per picture
-):
-    "The pictures with a title above each, as a matplotlib figure"
+    titles: Sequence[object] = (), # text above each image, as many as there are images, or none
+    n_cols: int = 10,       # images in a row
+    size: float = 1.,       # inches per image
+) -> Any:                   # a matplotlib figure
+    "Show the images with a title above each"
     import matplotlib.pyplot as plt
     rows = math.ceil(len(images) / n_cols)
-    fig, axes = plt.subplots(rows, n_cols, figsize=(size * n_cols, size * rows * (1.2 if titles else 1)), dpi=72, squeeze=False)
+    figsize = (size * n_cols, size * rows * (1.2 if titles else 1))
+    fig, axes = plt.subplots(rows, n_cols, figsize=figsize, dpi=72, squeeze=False)
     for ax in axes.flat: ax.axis('off')
     for i, (ax, img) in enumerate(zip(axes.flat, images)):
         ax.imshow(img.permute(1, 2, 0).cpu().numpy(), cmap='gray', vmin=0, vmax=255, interpolation='nearest')

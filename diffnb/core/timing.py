@@ -7,8 +7,9 @@ __all__ = ['Interval', 'median_interval', 'Pairs', 'paired']
 
 # %% ../../nbs/core/04_timing.ipynb #b67f2ead
 import math, time
+from collections.abc import Callable, Iterable
 from statistics import median
-from typing import Callable, NamedTuple
+from typing import Any, NamedTuple
 from .types import InputError
 
 # %% ../../nbs/core/04_timing.ipynb #3fb281b5
@@ -23,7 +24,7 @@ class Interval(NamedTuple):
         return f'{value} ({low} to {high})'
 
 def median_interval(
-    values: list,        # measurements, 1 or more
+    values: Iterable[float], # measurements, 1 or more
 ) -> Interval:
     "Median and its interval from the ranks of the values"
     v = sorted(values)
@@ -31,29 +32,31 @@ def median_interval(
     return Interval(median(v), v[edge], v[-1 - edge])
 
 class Pairs(NamedTuple):
-    "Two things timed in turns"
-    ratio: Interval      # how many times as long `a` takes as `b`
+    "Two functions timed in turns"
+    ratio: Interval      # time of `a` divided by that of `b`
     a: Interval          # seconds of one call
-    b: Interval
+    b: Interval          # seconds of one call
 
 def paired(
-    a: Callable,         # without arguments; returns when its work is done
-    b: Callable,         # likewise
-    pairs: int = 30,     # blocks of each
-    seconds: float = 1., # length of a block; at least one call is made
-    wait: Callable = lambda: None, # returns when the device has done what it was asked for, such as torch.cuda.synchronize
+    a: Callable[[], Any],  # first function
+    b: Callable[[], Any],  # second function
+    pairs: int = 30,       # blocks of each
+    seconds: float = 1.,   # length of a block; at least one call is made
+    wait: Callable[[], Any] = lambda: None, # returns when the device is idle, such as torch.cuda.synchronize
 ) -> Pairs:
-    "Time `a` against `b`, block by block, each pair in the other order"
-    if pairs < 1 or not 0 <= seconds < math.inf: raise InputError(f"pairs (={pairs}) must be 1 or more, and seconds (={seconds}) finite, 0 or more")
+    "Time `a` against `b` block by block, the order swapped in every pair"
+    if pairs < 1 or not 0 <= seconds < math.inf:
+        raise InputError(f"pairs (={pairs}) must be 1 or more, and seconds (={seconds}) finite, 0 or more")
     def clock(f, n):
         began = time.perf_counter()
         for _ in range(n): f()
         wait()
         return (time.perf_counter() - began) / n
-    for f in (a, b): clock(f, 1)                                  # what only the first call does is not of interest
+    for f in (a, b): clock(f, 1)                                  # the first call also compiles and allocates
     n_a, n_b = (max(1, round(seconds / clock(f, 2))) for f in (a, b))
     times = []
     for k in range(pairs):
         if k % 2: times.append((clock(a, n_a), clock(b, n_b)))
         else: times.append((clock(b, n_b), clock(a, n_a))[::-1])
-    return Pairs(*map(median_interval, ([x / y for x, y in times], *zip(*times))))
+    of_a, of_b = zip(*times)
+    return Pairs(median_interval(x / y for x, y in times), median_interval(of_a), median_interval(of_b))

@@ -14,9 +14,9 @@ from torch import Tensor
 
 # %% ../../nbs/core/01_types.ipynb #efaa0d75
 Images: TypeAlias = Annotated[Tensor, 'float32 (B, C, H, W), pixels in the range that the data declare, such as -1…1']
-Sigmas: TypeAlias = Annotated[Tensor, 'float (B,), standard deviation of the noise in the unit of the pixels, finite and > 0']
-Labels: TypeAlias = Annotated[Tensor, 'int64 (B,), class of each item; -1, or None for all of them, means unconditional']
-Batch: TypeAlias = dict[str, Tensor]    # 'image' and the conditions of the images, such as 'label', one row for each item
+Sigmas: TypeAlias = Annotated[Tensor, 'float (B,), standard deviation of the noise in the unit of the pixels, above 0']
+Labels: TypeAlias = Annotated[Tensor, 'int64 (B,), class of each item; -1 means unconditional']
+Batch: TypeAlias = dict[str, Tensor]    # 'image' and its conditions, such as 'label', one row for each item
 
 # %% ../../nbs/core/01_types.ipynb #e20c7344
 def append_dims(v: Tensor, x: Tensor) -> Tensor:
@@ -26,27 +26,39 @@ def append_dims(v: Tensor, x: Tensor) -> Tensor:
 # %% ../../nbs/core/01_types.ipynb #00dbd338
 class Denoise(Protocol):
     "Denoiser: noisy images and their noise levels -> estimate of the clean images, like `x`. Conditions are keywords"
-    def __call__(self, x: Images, sigma: Sigmas, /, *args: Any, **cond: Any) -> Images: ...
+    def __call__(self, x: Images, sigma: Sigmas, /, *args: Any, **cond: Any) -> Images:
+        "Estimate of the clean images"
+        ...
 
 class Schedule(Protocol):
     "Sampling schedule: decreasing noise levels from sigma_max to sigma_min, then 0; float64 (n_steps+1,)"
-    def __call__(self, n_steps: int, sigma_min: float, sigma_max: float, /) -> Tensor: ...
+    def __call__(self, n_steps: int, sigma_min: float, sigma_max: float, /) -> Tensor:
+        "Noise levels, float64 (n_steps+1,)"
+        ...
 
 class Density(Protocol):
     "Training density as its quantile function: u in 0…1 -> noise level"
-    def __call__(self, u: Tensor, /) -> Tensor: ...
+    def __call__(self, u: Tensor, /) -> Tensor:
+        "Noise levels, like `u`"
+        ...
 
 class Weight(Protocol):
     "Loss weight of a squared image error as a function of the noise level"
-    def __call__(self, sigma: Tensor, /) -> Tensor: ...
+    def __call__(self, sigma: Tensor, /) -> Tensor:
+        "Weights, like `sigma`"
+        ...
 
 class NoiseSource(Protocol):
     "Unit normal noise like the images, for the step from one noise level to the next"
-    def __call__(self, sigma_from: float, sigma_to: float, /) -> Images: ...
+    def __call__(self, sigma_from: float, sigma_to: float, /) -> Images:
+        "Noise for one step, (B, C, H, W)"
+        ...
 
 class Corrupt(Protocol):
     "Corruption for training: clean images, noise levels (B,) and unit noise -> corrupted images, like `x0`"
-    def __call__(self, x0: Images, sigma: Sigmas, eps: Images, /) -> Images: ...
+    def __call__(self, x0: Images, sigma: Sigmas, eps: Images, /) -> Images:
+        "Corrupted images, like `x0`"
+        ...
 
 # %% ../../nbs/core/01_types.ipynb #f8d436aa
 class InputError(ValueError):
@@ -59,5 +71,7 @@ def optional(
     "Import a package that is not a requirement; raises `InputError` with the pip command if it is missing"
     try: return importlib.import_module(name)
     except ImportError as e:
-        if e.name != name.split('.')[0]: raise
-        raise InputError(f"{name!r} is not installed; this feature needs it: pip install {e.name.replace('_', '-')}") from None
+        package = name.split('.')[0]
+        if e.name != package: raise
+        raise InputError(f"{name!r} is not installed; this feature needs it: "
+                         f"pip install {package.replace('_', '-')}") from None

@@ -6,58 +6,71 @@
 __all__ = ['summarize', 'DataReport', 'check_data']
 
 # %% ../../nbs/data/07_check.ipynb #cc441ffe
-import hashlib
+import hashlib, math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 import numpy as np
 import torch
+from PIL import Image as PILImage
 from torch import Tensor
 from ..core.types import InputError
 from .spec import DataSpec, channel_stats
-from .fields import Category, Image, _brief, _missing, _values
-from .batches import InMemory, _checked
+from .fields import Category, Field, Image, brief, column_values, is_missing
+from .batches import InMemory, checked_split
 from .block import DataBlock, source_length
 
 # %% ../../nbs/data/07_check.ipynb #b553553d
-def _describe(v):
-    if isinstance(v, Tensor) and v.ndim > 1: return f'{tuple(v.shape)} {str(v.dtype)[6:]}, {v.min():.3g} to {v.max():.3g}'
+def _describe(v: object) -> str:
+    if isinstance(v, Tensor) and v.ndim > 1:
+        return f'{tuple(v.shape)} {str(v.dtype)[6:]}, {v.min():.3g} to {v.max():.3g}'
     if isinstance(v, Tensor): return f'{v.tolist()} {str(v.dtype)[6:]}'
-    return f'{type(v).__name__} {_brief(v)}'
+    return f'{type(v).__name__} {brief(v)}'
 
 def summarize(
     block: DataBlock,
     source: Any,         # as for `DataBlock.dataloaders`
-    i: int = 0,          # number of the item that is shown
+    i: int = 0,          # number of the item
 ) -> None:
-    "Print what every step makes of one item; raises `InputError` with the step that fails"
+    "Print the result of every step for one item; raises `InputError` with the name of the step that fails"
     indexed = isinstance(source, dict) or hasattr(source, '__len__')
-    if indexed: print(f"source: {source_length(source)} items with random access; batches are the same in memory and streamed, and a run resumes exactly")
+    if indexed: print(f"source: {source_length(source)} items with random access; a run resumes exactly")
     else: print("source: can only be iterated; its order depends on the seed alone, a run resumes by skipping")
-    row, fields = None if indexed else next(x for k, x in enumerate(source) if k == i), dict(block.fields)
+    row = None if indexed else next((x for k, x in enumerate(source) if k == i), None)
+    if not 0 <= i < (source_length(source) if indexed else math.inf) or not indexed and row is None:
+        raise InputError(f"there is no item {i} in the source")
+    fields = dict(block.fields)
     for name in fields:
         step = 'get'
         try:
             item = block.item(source, i, name) if indexed else block.getter(row, name)
             print(f"{name!r}: the getter returns {_describe(item)}")
             step = 'set up'
-            if indexed and not isinstance(fields[name], Image): fields[name] = fields[name].setup(block.column(source, name))
+            if indexed and name not in block.images: fields[name] = fields[name].setup(block.column(source, name))
             step = 'encode'
             print(f"{name!r}: {type(fields[name]).__name__} encodes {_describe(fields[name].encode(item))}")
         except InputError as e: raise InputError(f"step {step!r} of {name!r} failed on item {i}: {e}") from None
     if indexed: _summarize_batch(block, source, fields)
 
-def _summarize_batch(block, source, fields): # what the first items look like as a batch
-    train, valid = _checked(*block.split(source_length(source)), source_length(source))
+def _summarize_batch(block: DataBlock, source: Any, fields: dict[str, Field]) -> None:
+    "Print the split, and shapes and ranges of the first training items as a batch"
+    train, valid = checked_split(*block.split(source_length(source)), source_length(source))
     print(f"split: {len(train)} for training, {len(valid)} held out")
-    part, image = train[:block.bs].tolist(), fields['image']
-    columns = {k: torch.stack(t.encode_all([block.item(source, j, k) for j in part])) for k, t in fields.items()}
+    part, image = train[:block.bs].tolist(), _image(block)
+    encoded = {k: t.encode_all([block.item(source, j, k) for j in part]) for k, t in fields.items()}
+    columns = {k: torch.stack([x for x in c if x is not None]) for k, c in encoded.items()}
     mean, std = channel_stats(columns['image'], image.lo, image.hi)
     b = InMemory(columns, DataSpec(tuple(columns['image'].shape[1:]), image.lo, image.hi, mean, max(std, 1e-9)))[:]
     for f in block.tfms: b = f(b, 0, 0)
-    for k, v in b.items(): print(f"batch[{k!r}]: {_describe(v) if v.ndim > 1 else f'{tuple(v.shape)} {str(v.dtype)[6:]}'}")
+    for k, v in b.items():
+        print(f"batch[{k!r}]: {_describe(v) if v.ndim > 1 else f'{tuple(v.shape)} {str(v.dtype)[6:]}'}")
+
+def _image(block: DataBlock) -> Image:
+    image = block.fields['image']
+    assert isinstance(image, Image)          # a DataBlock has checked it
+    return image
 
 # %% ../../nbs/data/07_check.ipynb #11fe7bb5
 @dataclass
@@ -66,69 +79,93 @@ class DataReport:
     lines: list[tuple[str, str, str]]    # (subject, finding, advice or '')
     unreadable: dict[int, str]           # item -> reason
     duplicates: list[tuple[int, int]]    # (first item, its copy)
-    leaks: list[int]                     # training items that are held out as well
+    leaks: list[int]                     # training items of which a copy is held out
     constant: list[int]                  # images of one color
     classes: dict[str, int]              # items of each class
 
     def __str__(self) -> str:
-        return '\n'.join(f"{what:12} {found}" + (f"\n{'':12} -> {advice}" if advice else '') for what, found, advice in self.lines)
+        show = lambda what, found, advice: f"{what:12} {found}" + (f"\n{'':12} -> {advice}" if advice else '')
+        return '\n'.join(show(*line) for line in self.lines)
 
 def check_data(
     block: DataBlock,
     source: Any,         # as for `DataBlock.dataloaders`, with random access
 ) -> DataReport:
-    "Read everything once and report what is unreadable, doubled, leaked, constant, badly scaled or rare"
-    n, img = source_length(source), block.fields['image']
+    "Unreadable items, duplicates, leaks, constant images, bytes in use and rare classes of a data set"
+    n, img = source_length(source), _image(block)
     bad: dict[int, str] = {}
-    kinds, counts, digests, constant = Counter(), torch.zeros(256, dtype=torch.long), {}, []
+    digests: dict[int, bytes] = {}
+    kinds, counts, constant = Counter(), torch.zeros(256, dtype=torch.long), []
     for i, kind, x in _read_all(block, source, bad):
         kinds[kind] += 1
         digests[i] = hashlib.sha1(x.numpy().tobytes() + str(x.shape).encode()).digest()
         counts += torch.bincount(x.flatten(), minlength=256)
         if x.min() == x.max(): constant.append(i)
-    duplicates, leaks = _copies(digests, *_checked(*block.split(n), n))
-    classes = _class_counts(block, source)
-    uneven = len(kinds) > 1 and (img.size is None or img.mode is None)
+    duplicates, leaks = _copies(digests, *checked_split(*block.split(n), n))
+    report = DataReport([], bad, duplicates, leaks, constant, _class_counts(block, source))
+    report.lines += _image_lines(n, img, bad, kinds, counts) + _set_lines(report)
+    return report
+
+_Line = tuple[str, str, str]
+
+def _image_lines(n: int, img: Image, bad: dict[int, str], kinds: Counter, counts: Tensor) -> list[_Line]:
     used = counts.nonzero().flatten()[[0, -1]].tolist() if counts.sum() else [0, 0]
-    lines = [
-        ('images', f"{n - len(bad)} of {n} can be used", f"repair or remove them, or on_error='skip'; the first: {next(iter(bad.values()))}" if bad else ''),
-        ('as they are', ', '.join(f'{c} x {k}' for k, c in kinds.most_common(4)), "give Image(size=..., mode=...) so that all become alike" if uneven else ''),
-        ('bytes used', f"{used[0]} to {used[1]} of 0 to 255", "images use a small part of the range: were they scaled already?" if used[1] - used[0] < 64 else ''),
-        ('mean, std', f"{_mean_std(counts, img)} in {img.lo:g}…{img.hi:g} over all pixels; normalization uses the statistics of each channel of the training set", ''),
-        ('duplicates', f"{len(duplicates)}, {len(leaks)} of them both in training and held out",
-         "held-out scores will look too good: remove duplicates, or split by where they came from" if leaks else '')]
-    if constant: lines.append(('constant', f"{len(constant)} images of one color, the first is item {constant[0]}", "remove them unless they are meant"))
+    first = f"repair or remove them, or on_error='skip'; the first: {next(iter(bad.values()))}" if bad else ''
+    uneven = len(kinds) > 1 and (img.size is None or img.mode is None)
+    narrow = used[1] - used[0] < 64
+    return [
+        ('images', f"{n - len(bad)} of {n} can be used", first),
+        ('as they are', ', '.join(f'{c} x {k}' for k, c in kinds.most_common(4)),
+         "give Image(size=..., mode=...) so that all become alike" if uneven else ''),
+        ('bytes used', f"{used[0]} to {used[1]} of 0 to 255",
+         "images use a small part of the range: were they scaled already?" if narrow else ''),
+        ('mean, std', f"{_mean_std(counts, img)} in {img.lo:g}…{img.hi:g} over all pixels; "
+         "normalization uses the statistics of each channel of the training set", '')]
+
+def _set_lines(report: DataReport) -> list[_Line]:
+    found, classes = report.constant, report.classes
+    lines = [('duplicates', f"{len(report.duplicates)}, {len(report.leaks)} of them both in training and held out",
+              "held-out scores will look too good: remove duplicates, or split by where they came from"
+              if report.leaks else '')]
+    if found:
+        lines.append(('constant', f"{len(found)} images of one color, the first is item {found[0]}",
+                      "remove them unless they are meant"))
     if classes:
         few, most = min(classes.values()), max(classes.values())
-        lines.append(('classes', f"{len(classes)}, of {few} to {most} items each", "rare classes are learned late: collect more, or train longer" if most > 5 * few else ''))
-    return DataReport(lines, bad, duplicates, leaks, constant, classes)
+        lines.append(('classes', f"{len(classes)}, of {few} to {most} items each",
+                      "rare classes are learned late: collect more, or train longer" if most > 5 * few else ''))
+    return lines
 
-def _read_all(block, source, bad) -> Iterator[tuple[int, str, Tensor]]: # (item, kind of image, bytes) of all that can be read
-    img = block.fields['image']
+def _read_all(block: DataBlock, source: Any, bad: dict[int, str]) -> Iterator[tuple[int, str, Tensor]]:
+    "(item, kind of image, bytes) of all readable items; the others are noted in `bad`"
+    img = _image(block)
     for i in range(source_length(source)):
         item = None
         try:
             item = block.item(source, i, 'image')
             raw = img.open(item) if isinstance(item, (str, Path, bytes)) else item
-            picture = not isinstance(raw, (np.ndarray, Tensor)) and hasattr(raw, 'mode')
-            yield i, f"{raw.mode} {raw.size[1]}x{raw.size[0]}" if picture else f"array {tuple(np.shape(raw))}", img.encode(raw)
-        except InputError as e: bad[i] = f'{_brief(item)}: {e}'
+            if isinstance(raw, PILImage.Image): kind = f"{raw.mode} {raw.size[1]}x{raw.size[0]}"
+            else: kind = f"array {tuple(np.shape(raw))}"
+            yield i, kind, img.encode(raw)
+        except InputError as e: bad[i] = f'{brief(item)}: {e}'
 
-def _copies(digests, train, valid): # pairs of equal images; training items that are held out as well
-    first, duplicates = {}, []
+def _copies(digests: dict[int, bytes], train: Tensor, valid: Tensor) -> tuple[list[tuple[int, int]], list[int]]:
+    "Pairs of equal images; training items of which a copy is held out"
+    first: dict[bytes, int] = {}
+    duplicates = []
     for i, d in digests.items():
         if d in first: duplicates.append((first[d], i))
         first.setdefault(d, i)
     held = {digests[i] for i in valid.tolist() if i in digests}
     return duplicates, [i for i in train.tolist() if digests.get(i) in held]
 
-def _class_counts(block, source): # items of each class or label
+def _class_counts(block: DataBlock, source: Any) -> dict[str, int]:     # items of each class or label
     if not isinstance(block.fields.get('label'), Category): return {}
-    each = lambda l: l if isinstance(l, (list, tuple, set)) else [l]
-    found = [v for l in _values(block.column(source, 'label')) if not isinstance(l, InputError) for v in each(l) if not _missing(v)]
-    return dict(Counter(map(str, found)))
+    each = lambda v: v if isinstance(v, (list, tuple, set)) else [v]
+    labels = [v for v in column_values(block.column(source, 'label')) if not isinstance(v, InputError)]
+    return dict(Counter(str(v) for label in labels for v in each(label) if not is_missing(v)))
 
-def _mean_std(counts, img): # of all pixels, as text
+def _mean_std(counts: Tensor, img: Image) -> str:                      # of all pixels
     value = torch.arange(256).double() * (img.hi - img.lo) / 255 + img.lo
     p = counts.double() / counts.sum().clamp(min=1)
     mean = (p * value).sum()

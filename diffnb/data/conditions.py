@@ -8,7 +8,7 @@ __all__ = ['Condition', 'condition_from', 'ClassCondition', 'MultiLabelCondition
 
 # %% ../../nbs/data/01_conditions.ipynb #8267382f
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 import torch
@@ -20,21 +20,38 @@ from ..core.types import Images, InputError
 @dataclass(frozen=True)
 class Condition:
     "One input of a model besides the noisy image. A new kind is a subclass, and no other code looks at its values"
-    n_rows: ClassVar[int] = 0            # rows of the embedding table that a network keeps for it; 0: none
-    channels: ClassVar[int] = 0          # channels that it adds to the network's input; 0: none
-    droppable: ClassVar[bool] = True     # whether training hides it now and then, which guidance needs
+    droppable: ClassVar[bool] = True     # whether training hides it in some items, which guidance needs
     shared: ClassVar[bool] = True        # whether many images have the same value
-    n_components: ClassVar[int] = 0      # groups of images with a mean and covariance of their own (`GaussianPrior`)
-    n_regressors: ClassVar[int] = 0      # numbers along which the mean of the images moves (`GaussianPrior`)
 
     @property
     def names(self) -> Sequence[str]:
-        "Names of what can be chosen; empty if there are none"
+        "Names of the classes, labels or numbers; empty if there are none"
         return ()
+
+    @property
+    def n_rows(self) -> int:
+        "Rows of the embedding table that a network keeps for it; 0: none"
+        return 0
+
+    @property
+    def channels(self) -> int:
+        "Channels that it adds to the network's input; 0: none"
+        return 0
+
+    @property
+    def n_components(self) -> int:
+        "Groups of images with a mean and covariance of their own in a `GaussianPrior`; 0: none"
+        return 0
+
+    @property
+    def n_regressors(self) -> int:
+        "Numbers that move the mean of the images in a `GaussianPrior`; 0: none"
+        return 0
 
     def check(self, value: Tensor, n: int) -> None:
         "Raise `InputError` unless `value` has a valid row for each of `n` images"
-        if len(value) != n: raise InputError(f"a condition has shape {tuple(value.shape)} for {n} images: give one row for each")
+        if len(value) != n:
+            raise InputError(f"a condition has shape {tuple(value.shape)} for {n} images: give one row for each")
 
     def missing(self, value: Tensor) -> Tensor:
         "Which rows hold no value, bool (B,)"
@@ -49,15 +66,15 @@ class Condition:
         blank = self.unconditional(value)
         return torch.where(hide.reshape(hide.shape + (1,) * (value.ndim - 1)), blank, value)
 
-    def normalized(self, value: Tensor, mean: Tensor, std: float) -> Tensor:
-        "The value as the network gets it, for images of mean `mean`, (C, 1, 1), and standard deviation `std`; unchanged by default"
+    def normalized(self, value: Tensor, mean: Tensor, std: float) -> Tensor:    # noqa: ARG002
+        "The value for the network, given mean, (C, 1, 1), and standard deviation of the images; unchanged by default"
         return value
 
     def pick(self, n: int, wanted: Any = None) -> Tensor | None:
-        "A value for each of `n` samples. `wanted` is repeated in turn; None: a sensible default, None if there is none"
+        "A value for each of `n` samples. `wanted` is repeated in turn; None: the default, which may be None"
         if wanted is None: return None
         if not isinstance(wanted, Tensor) or not len(wanted):
-            raise InputError(f"{type(self).__name__} got {_brief(wanted)}; allowed: a tensor with a row for each sample")
+            raise InputError(f"{type(self).__name__} got {_brief(wanted)}; allowed: a tensor with rows for samples")
         return wanted[torch.arange(n) % len(wanted)]
 
     def titles(self, value: Tensor) -> list[str]:
@@ -70,11 +87,11 @@ class Condition:
         return same | self.missing(value)[:, None]
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
-        "The code of each row of `value` from the network's table (n_rows, dim); (B, dim)"
+        "Embedding of each row of `value`, (B, dim), from the network's table, (n_rows, dim)"
         raise NotImplementedError(f"{type(self).__name__} has no embedding; define embed, or leave n_rows at 0")
 
     def component(self, value: Tensor) -> Tensor:
-        "Group of each row, int64 (B,) in 0…n_components-1; -1: that of all images"
+        "Group of each row, int64 (B,) in 0…n_components-1; -1: the group of all images"
         return torch.full((len(value),), -1, device=value.device)
 
     def regressors(self, value: Tensor) -> Tensor:
@@ -89,14 +106,17 @@ def _brief(v: object) -> str:
     text = repr(v)
     return text if len(text) < 60 else f'{text[:57]}…'
 
+def _with_subclasses(c: type[Condition]) -> list[type[Condition]]:
+    return [c, *(d for s in c.__subclasses__() for d in _with_subclasses(s))]
+
 def condition_from(
-    config: dict[str, Any],   # from `Condition.config`
+    config: Mapping[str, Any],   # from `Condition.config`
 ) -> Condition:
     "The condition that a run's card describes; raises `InputError` if its class is not imported"
-    def below(c: type[Condition]) -> list[type[Condition]]: return [c, *(d for s in c.__subclasses__() for d in below(s))]
-    known = {c.__name__: c for c in below(Condition)}
+    known = {c.__name__: c for c in _with_subclasses(Condition)}
     if config['kind'] not in known:
-        raise InputError(f"condition {config['kind']!r} is not known; known: {', '.join(known)}. Import the module that defines it first")
+        raise InputError(f"condition {config['kind']!r} is not known; known: {', '.join(known)}. "
+                         "Import the module that defines it first")
     lists = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != 'kind'}
     return known[config['kind']](**lists)
 
@@ -115,9 +135,11 @@ class ClassCondition(Condition):
 
     def check(self, value: Tensor, n: int) -> None:
         if value.is_floating_point() or value.shape != (n,):
-            raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: give one class for each, int64, -1 for none")
+            raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: "
+                             "give one class for each, int64, -1 for none")
         if n and (value.min() < -1 or value.max() >= len(self.classes)):
-            raise InputError(f"label ({value.min()} to {value.max()}) must be 0 to {len(self.classes) - 1}, or -1 for no class")
+            raise InputError(f"label ({value.min()} to {value.max()}) must be 0 to {len(self.classes) - 1}, "
+                             "or -1 for no class")
 
     def missing(self, value: Tensor) -> Tensor: return value < 0
     def unconditional(self, x: Images) -> Tensor: return torch.full((len(x),), -1, device=x.device)
@@ -129,13 +151,14 @@ class ClassCondition(Condition):
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
         "n classes, by name or index, repeated in turn; None: all classes in turn"
-        if isinstance(wanted, (str, int)): wanted = [wanted]
+        if isinstance(wanted, Tensor): wanted = wanted.reshape(-1).tolist()
+        if isinstance(wanted, str) or wanted is not None and not isinstance(wanted, Iterable): wanted = [wanted]
         index = [self.index(w) for w in (range(len(self.classes)) if wanted is None else wanted)]
         if not index: raise InputError(f"class {_brief(wanted)} is not known; allowed: {self._allowed()}")
-        return torch.tensor([index[i % len(index)] for i in range(n)])
+        return torch.tensor([index[i % len(index)] for i in range(n)], dtype=torch.int64)
 
     def index(self, wanted: object) -> int:
-        "Position of a class. A string is a name, or an index if no class has that name; a whole number is an index, -1 for none"
+        "Position of a class, by name or index, -1 for none. A string that is no name is read as an index"
         if isinstance(wanted, str) and wanted in self.classes: return self.classes.index(wanted)
         try: i = int(wanted) if isinstance(wanted, str) else operator.index(wanted)     # type: ignore[arg-type]
         except (TypeError, ValueError): i = None
@@ -150,23 +173,27 @@ class ClassCondition(Condition):
 class MultiLabelCondition(Condition):
     "Several labels at once: float32 (B, n) of zeros and ones, a row of NaN if it is missing"
     labels: tuple[str, ...] = ()
-    n_components: ClassVar[int] = 1
 
     @property
     def names(self) -> Sequence[str]: return self.labels
     @property
-    def n_rows(self) -> int: return len(self.labels) + 1
+    def n_rows(self) -> int: return len(self.labels) + 1             # the last one is the missing row
+    @property
+    def n_components(self) -> int: return 1
     @property
     def n_regressors(self) -> int: return len(self.labels)
 
     def check(self, value: Tensor, n: int) -> None:
         if not value.is_floating_point() or value.shape != (n, len(self.labels)):
-            raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: give float rows of {len(self.labels)}, NaN for none")
+            raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: "
+                             f"give float rows of {len(self.labels)}, NaN for none")
 
     def missing(self, value: Tensor) -> Tensor: return value.isnan().any(1)
-    def unconditional(self, x: Images) -> Tensor: return torch.full((len(x), len(self.labels)), torch.nan, device=x.device)
     def component(self, value: Tensor) -> Tensor: return -self.missing(value).long()
     def regressors(self, value: Tensor) -> Tensor: return value.masked_fill(self.missing(value)[:, None], 0)
+
+    def unconditional(self, x: Images) -> Tensor:
+        return torch.full((len(x), len(self.labels)), torch.nan, device=x.device)
 
     def titles(self, value: Tensor) -> list[str]:
         return [', '.join(c for c, v in zip(self.labels, row) if v > 0) for row in value.tolist()]
@@ -175,17 +202,24 @@ class MultiLabelCondition(Condition):
         return torch.where(self.missing(value)[:, None], table[-1], value.nan_to_num() @ table[:-1])
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
-        "A row for each of n samples from lists of names, or float rows, in turn; None: each label by itself in turn"
-        if isinstance(wanted, Tensor): rows = wanted
-        else: rows = torch.stack([self.row(w) for w in ([[c] for c in self.labels] if wanted is None else _listed(wanted))])
+        "A row for each of n samples from lists of names or a tensor of rows, in turn; None: each label by itself"
+        if wanted is None: wanted = [[c] for c in self.labels]
+        rows = wanted if isinstance(wanted, Tensor) else torch.stack([self.row(w) for w in self._rows(wanted)])
+        if not rows.numel(): raise InputError(f"rows of shape {tuple(rows.shape)}: give at least one, or none at all")
         self.check(rows, len(rows))
         return rows[torch.arange(n) % len(rows)]
 
-    def row(self, wanted: Iterable[str]) -> Tensor:
+    def row(self, wanted: Iterable[Any]) -> Tensor:
         "Zeros and ones, (n,), from the names of one item"
         unknown = [c for c in wanted if c not in self.labels]
         if unknown: raise InputError(f"class {unknown[0]!r} is not known; allowed: {', '.join(self.labels)}")
         return torch.tensor([float(c in wanted) for c in self.labels])
+
+    def _rows(self, wanted: Any) -> list[Any]:                       # one row, or several, as a list of rows
+        if isinstance(wanted, str) or not isinstance(wanted, Iterable): wanted = [wanted]
+        rows = list(wanted)
+        if not rows: raise InputError("an empty list of labels; give at least one row, or leave it out")
+        return rows if isinstance(rows[0], (list, tuple, set, Tensor)) else [rows]
 
 @dataclass(frozen=True)
 class NumbersCondition(MultiLabelCondition):
@@ -194,25 +228,22 @@ class NumbersCondition(MultiLabelCondition):
     std: tuple[float, ...] = ()
 
     def titles(self, value: Tensor) -> list[str]:
-        raw = value * torch.tensor(self.std, device=value.device) + torch.tensor(self.mean, device=value.device)
-        return ['' if r != r else ', '.join(f'{v:.3g}' for v in row) for r, row in zip(value.sum(1).tolist(), raw.tolist())]
+        raw = value.cpu() * torch.tensor(self.std) + torch.tensor(self.mean)
+        blank = self.missing(value).tolist()
+        return ['' if b else ', '.join(f'{v:.3g}' for v in row) for b, row in zip(blank, raw.tolist())]
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
-        "A row for each of n samples: rows in the unit of the source, or a tensor of standardised rows; None: the mean"
+        "A row for each of n samples, from numbers in the unit of the source or standardised rows; None: the mean"
         if wanted is None: return torch.zeros(n, len(self.labels))
         return super().pick(n, wanted)
 
-    def row(self, wanted: Iterable[float]) -> Tensor:
+    def row(self, wanted: Iterable[Any]) -> Tensor:
         "Standardised numbers, (n,), from numbers in the unit of the source"
-        x = torch.as_tensor(wanted, dtype=torch.float32).reshape(-1)
+        try: x = torch.as_tensor(wanted, dtype=torch.float32).reshape(-1)
+        except (TypeError, ValueError): x = torch.empty(0)
         if len(x) != len(self.labels) or not x.isfinite().all():
             raise InputError(f"numbers {wanted!r}; allowed: {len(self.labels)} finite ones, {', '.join(self.labels)}")
         return ((x - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
-
-def _listed(wanted: Any) -> list[Any]:
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    if not wanted: raise InputError("an empty list of labels; give at least one row, or leave it out")
-    return wanted if isinstance(wanted[0], (list, tuple, set, Tensor)) else [wanted]
 
 # %% ../../nbs/data/01_conditions.ipynb #27b8cf4d
 @dataclass(frozen=True)
@@ -227,7 +258,8 @@ class ImageCondition(Condition):
 
     def check(self, value: Tensor, n: int) -> None:
         if value.ndim != 4 or value.shape[:2] != (n, self.n_channels):
-            raise InputError(f"cond_image has shape {tuple(value.shape)} for {n} images: give ({n}, {self.n_channels}, H, W)")
+            raise InputError(f"cond_image has shape {tuple(value.shape)} for {n} images: "
+                             f"give ({n}, {self.n_channels}, H, W)")
 
     def unconditional(self, x: Images) -> Tensor: return x.new_zeros(len(x), self.n_channels, *x.shape[2:])
 
@@ -246,7 +278,8 @@ class AugmentationCondition(Condition):
     def n_rows(self) -> int: return len(self.changes)
 
     def check(self, value: Tensor, n: int) -> None:
-        if value.shape != (n, len(self.changes)): raise InputError(f"aug has shape {tuple(value.shape)}; give ({n}, {len(self.changes)})")
+        if value.shape != (n, len(self.changes)):
+            raise InputError(f"aug has shape {tuple(value.shape)}; give ({n}, {len(self.changes)})")
 
     def unconditional(self, x: Images) -> Tensor: return torch.zeros(len(x), len(self.changes), device=x.device)
     def embed(self, value: Tensor, table: Tensor) -> Tensor: return value.to(table.dtype) @ table
@@ -254,8 +287,9 @@ class AugmentationCondition(Condition):
 # %% ../../nbs/data/01_conditions.ipynb #3217fc4a
 @dataclass(frozen=True)
 class NoCondition(Condition):
-    "Stands for the label of a data set without labels: (B,), always missing"
-    n_rows: ClassVar[int] = 1
+    "Label of a data set without labels: (B,), always missing"
+    @property
+    def n_rows(self) -> int: return 1
     def missing(self, value: Tensor) -> Tensor: return torch.ones(len(value), dtype=torch.bool, device=value.device)
     def unconditional(self, x: Images) -> Tensor: return torch.zeros(len(x), device=x.device)
     def embed(self, value: Tensor, table: Tensor) -> Tensor: return table.expand(len(value), -1)

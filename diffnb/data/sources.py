@@ -7,11 +7,12 @@ __all__ = ['image_suffixes', 'fashion_classes', 'assets', 'system_folder', 'imag
            'read_idx', 'write_idx', 'Source', 'embedded', 'read_idx_folder', 'hub', 'find_fashion_mnist']
 
 # %% ../../nbs/data/04_sources.ipynb #9801bcb6
-import gzip, hashlib, io, lzma, math, struct
-from dataclasses import dataclass
+import gzip, hashlib, io, lzma, math, struct, zlib
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 import numpy as np
 from ..core.types import InputError, optional
 
@@ -19,123 +20,136 @@ from ..core.types import InputError, optional
 image_suffixes = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff')
 
 def image_files(
-    folder: Path,          # searched with all folders in it
-) -> list:                 # paths, sorted
-    "The picture files under a folder"
+    folder: str | Path,    # searched with all folders in it
+) -> list[Path]:           # sorted
+    "The image files under a folder; raises `InputError` if there is no folder or no image"
     folder = Path(folder)
-    if not folder.is_dir(): raise InputError(f"no folder at {folder}; give one that holds pictures, in it or in folders in it")
+    if not folder.is_dir(): raise InputError(f"no folder at {folder}; give one with images in it or below it")
     found = sorted(p for p in folder.rglob('*') if p.suffix.lower() in image_suffixes)
     if not found: raise InputError(f"{folder} holds no pictures; allowed: {', '.join(image_suffixes)}")
     return found
 
-def folder_name(path: Path) -> str: # of a picture in a folder per class
-    "The name of the folder that a file is in"
+def folder_name(path: str | Path) -> str:
+    "Name of the folder that a file is in: the class, in a folder per class"
     return Path(path).parent.name
 
 def open_dataset(
-    name: str,                  # a folder made by save_to_disk, or whatever load_dataset takes: a hub name, a folder with pictures or Parquet
-    split: str = 'train',       # which part
-    streaming: bool = False,    # True: only iterate, fetch nothing beforehand
-):                              # a Dataset or IterableDataset of `datasets`
-    "A data set of the `datasets` library, from disk or from the hub"
+    name: str | Path,           # folder made by save_to_disk, or a first argument of load_dataset, such as a hub name
+    split: str = 'train',       # name of the part
+    streaming: bool = False,    # True: fetch nothing beforehand, and only iterate
+) -> Any:                       # a Dataset or IterableDataset of `datasets`
+    "A data set of the `datasets` library, from disk or from the hub; raises `InputError` if it cannot be opened"
     datasets = optional('datasets')
+    saved = any((Path(name)/f).is_file() for f in ('dataset_dict.json', 'state.json'))
     try:
-        if (Path(name)/'dataset_dict.json').is_file() or (Path(name)/'state.json').is_file():
-            found = datasets.load_from_disk(str(name))
-            found = found[split] if isinstance(found, dict) else found
-            return found.to_iterable_dataset() if streaming else found
-        return datasets.load_dataset(str(name), split=split, streaming=streaming)
-    except KeyError: raise InputError(f"data set {name!r} has no split {split!r}; allowed: {', '.join(found)}") from None
+        if saved: found = datasets.load_from_disk(str(name))
+        else: return datasets.load_dataset(str(name), split=split, streaming=streaming)
     except Exception as e:
-        raise InputError(f"data set {name!r} cannot be opened ({type(e).__name__}: {str(e).splitlines()[0][:120]}); is the name right and the network up? "
-                       "A folder made with save_to_disk needs no network") from None
+        reason = (str(e).splitlines() or [''])[0][:120]
+        raise InputError(f"data set {str(name)!r} cannot be opened ({type(e).__name__}: {reason}); "
+                         "is the name right and the network up? "
+                         "A folder made with save_to_disk needs no network") from None
+    if isinstance(found, dict):
+        if split not in found:
+            raise InputError(f"data set {str(name)!r} has no split {split!r}; allowed: {', '.join(found)}")
+        found = found[split]
+    return found.to_iterable_dataset() if streaming else found
 
 # %% ../../nbs/data/04_sources.ipynb #f225b605
 def read_idx(path: Path) -> np.ndarray:
-    "A file of bytes in IDX format, gzipped or not, as an array; an error says in what way a file is not one"
+    "Array in an IDX file of bytes, gzipped or not; raises `InputError` for any other file"
     try:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f: raw = f.read()
-    except (EOFError, OSError, gzip.zlib.error) as e:
-        raise InputError(f"{path} cannot be read: it is truncated, not gzip, or not yours to read ({e}); fetch it again") from None
+    except (EOFError, OSError, zlib.error) as e:
+        raise InputError(f"{path} cannot be read: it is truncated, not gzip, or not readable by you ({e}); "
+                         "fetch it again") from None
     if len(raw) < 4 or raw[:3] != b'\0\0\x08' or not 1 <= raw[3] <= 3:
-        raise InputError(f"{path} is not an IDX file of bytes: it begins with {raw[:4].hex(' ') or 'nothing'}, allowed: "
-                       "00 00 08 01 to 00 00 08 03; give another file")
+        raise InputError(f"{path} is not an IDX file of bytes: it begins with {raw[:4].hex(' ') or 'nothing'}, "
+                         "allowed: 00 00 08 01 to 00 00 08 03; give another file")
     if len(raw) < 4 + 4*raw[3]:
-        raise InputError(f"{path} is truncated: its header of {4 + 4*raw[3]} bytes is cut off after {len(raw)}; fetch it again")
+        raise InputError(f"{path} is truncated: its header of {4 + 4*raw[3]} bytes is cut off after {len(raw)}; "
+                         "fetch it again")
     shape, body = struct.unpack(f'>{raw[3]}I', raw[4:4 + 4*raw[3]]), len(raw) - 4 - 4*raw[3]
     if body != math.prod(shape):
         raise InputError(f"{path} is {'truncated' if body < math.prod(shape) else 'too long'}: "
-                       f"it announces {' x '.join(map(str, shape))} bytes and holds {body}; fetch it again")
+                         f"it announces {' x '.join(map(str, shape))} bytes and holds {body}; fetch it again")
     return np.frombuffer(raw, np.uint8, offset=4 + 4*raw[3]).reshape(shape)
 
-def write_idx(path: Path, a: np.ndarray):
+def write_idx(path: Path, a: np.ndarray) -> None:
     "Write an array of bytes in IDX format"
     Path(path).write_bytes(bytes([0, 0, 8, a.ndim]) + struct.pack(f'>{a.ndim}I', *a.shape) + a.tobytes())
 
 # %% ../../nbs/data/04_sources.ipynb #0aed29c2
 fashion_classes = ['T-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot']
-assets = Path(files('diffnb')/'assets')  # what travels inside the package
+assets = Path(str(files('diffnb')/'assets'))  # data files inside the package
 
 @dataclass
 class Source:
     "Columns of data with their provenance"
-    columns: dict         # name -> array, all of one length
-    n_train: int          # the first n_train rows are for training, the others are held out
-    name: str             # where it was found
+    columns: dict[str, np.ndarray] # name -> array, all of one length
+    n_train: int                   # rows for training, the first ones; the others are held out
+    name: str                      # place where it was found
+    sha256: str = field(init=False)   # hash of the content
 
-    def __post_init__(self):
-        self.sha256 = hashlib.sha256(b''.join(np.ascontiguousarray(c).tobytes() for c in self.columns.values())).hexdigest()
+    def __post_init__(self) -> None:
+        content = b''.join(np.ascontiguousarray(c).tobytes() for c in self.columns.values())
+        self.sha256 = hashlib.sha256(content).hexdigest()
 
-    def __repr__(self): return f"Fashion-MNIST, {self.n_train:,} + {len(self.columns['label']) - self.n_train:,} images from {self.name}"
+    def __repr__(self) -> str:
+        n_valid = len(self.columns['label']) - self.n_train
+        return f"Fashion-MNIST, {self.n_train:,} + {n_valid:,} images from {self.name}"
 
-def _source(xt, yt, xv, yv, name): return Source(dict(image=np.concatenate([xt, xv]), label=np.concatenate([yt, yv])), len(xt), name)
+def _source(parts: list[np.ndarray], name: str) -> Source:     # training images and labels, test images and labels
+    return Source(dict(image=np.concatenate(parts[::2]), label=np.concatenate(parts[1::2])), len(parts[0]), name)
 
 # %% ../../nbs/data/04_sources.ipynb #e851b85d
 def embedded() -> Source:
-    "The 10,000 + 2,000 pictures inside the package"
-    a = np.load(io.BytesIO(lzma.open(assets/'fashion_mnist_12000.npz.xz').read()))
-    return _source(a['x_train'], a['y_train'], a['x_test'], a['y_test'], 'the embedded sample')
+    "The 10,000 + 2,000 images inside the package"
+    with lzma.open(assets/'fashion_mnist_12000.npz.xz') as f: a = np.load(io.BytesIO(f.read()))
+    return _source([a[k] for k in ('x_train', 'y_train', 'x_test', 'y_test')], 'the embedded sample')
 
-def read_idx_folder(path: Path) -> Source:
+def read_idx_folder(path: str | Path) -> Source:
     "The four IDX files of Fashion-MNIST in one folder, under their original names, gzipped or not"
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"no data folder at {path}; --data takes auto, embedded, hub, or a folder: of pictures, or with the four files of Fashion-MNIST")
-    def find(stem):
+        raise InputError(f"no data folder at {path}; --data takes auto, embedded, hub, or a folder: of images, "
+                         "or with the four files of Fashion-MNIST")
+    def find(stem: str) -> np.ndarray:
         for p in (path/f'{stem}.gz', path/stem):
             if p.is_file(): return read_idx(p)
-        raise InputError(f"{path} has no {stem}.gz; a data folder holds pictures, or train-images-idx3-ubyte, train-labels-idx1-ubyte and the two "
-                       "t10k- files, each with or without .gz")
+        raise InputError(f"{path} has no {stem}.gz; a data folder holds images, or train-images-idx3-ubyte, "
+                         "train-labels-idx1-ubyte and the two t10k- files, each with or without .gz")
     parts = [find(f'{part}-{kind}-ubyte') for part in ('train', 't10k') for kind in ('images-idx3', 'labels-idx1')]
     for part, x, y in (('train', *parts[:2]), ('t10k', *parts[2:])):
         if x.ndim != 3 or x.shape[1:] != (28, 28) or not len(x):
             raise InputError(f"{path}: {part} images have shape {x.shape}, allowed: (N, 28, 28) with N of 1 or more; "
-                           "other sizes go through a DataBlock of your own")
+                             "for other sizes make a DataBlock")
         if y.shape != x.shape[:1] or y.max() > 9:
-            raise InputError(f"{path}: {part} has labels of shape {y.shape}, highest {y.max(initial=0)}, for {len(x)} images; "
-                           "allowed: one label of 0 to 9 for each image")
-    return _source(*parts, str(path))
+            raise InputError(f"{path}: {part} has labels of shape {y.shape}, highest {y.max(initial=0)}, "
+                             f"for {len(x)} images; allowed: one label of 0 to 9 for each image")
+    return _source(parts, str(path))
 
 # %% ../../nbs/data/04_sources.ipynb #245cd3ac
 def hub(
-    local: bool = False, # True: only look in the cache of this machine
+    local: bool = False, # True: read the cache of this machine only, without a network
 ) -> Source:
     "Fashion-MNIST from the Hugging Face hub or from its local cache"
     from huggingface_hub import HfApi, snapshot_download
     name = 'zalando-datasets/fashion_mnist'
     try:
         if not local: HfApi().dataset_info(name, timeout=5)
-        root = Path(snapshot_download(name, repo_type='dataset', allow_patterns='*.parquet', local_files_only=local, etag_timeout=5))
+        root = Path(snapshot_download(name, repo_type='dataset', allow_patterns='*.parquet',
+                                      local_files_only=local, etag_timeout=5))
     except Exception as e:
-        raise InputError(f"{name} is not {'in the local cache of the hub' if local else 'to be had from the hub now'} "
-                       f"({type(e).__name__}); use --data embedded, or a folder with its files") from None
+        raise InputError(f"{name} is not {'in the local cache of the hub' if local else 'available from the hub now'} "
+                         f"({type(e).__name__}); use --data embedded, or a folder with its files") from None
     try: parts = [a for part in ('train', 'test') for a in _parquet(sorted(root.rglob(f'*{part}*.parquet')))]
     except Exception as e:
         raise InputError(f"{root} does not hold the Parquet files of train and test ({type(e).__name__}); "
-                       "delete it to fetch them again") from None
-    return _source(*parts, f"the {'local cache of the ' if local else ''}hub")
+                         "delete it to fetch them again") from None
+    return _source(parts, f"the {'local cache of the ' if local else ''}hub")
 
-def _parquet(paths):
+def _parquet(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     from datasets import Dataset
     rows = Dataset.from_parquet([str(p) for p in paths], keep_in_memory=True).with_format('numpy')
     return np.stack(list(rows['image'])), np.asarray(rows['label'], np.uint8)
@@ -144,15 +158,18 @@ def _parquet(paths):
 system_folder = Path('/usr/share/datasets/fashion-mnist')
 
 def find_fashion_mnist(
-    source: str = 'auto',   # 'auto', 'embedded', 'hub', or a folder with the four IDX files
+    source: str | Path = 'auto', # 'auto', 'embedded', 'hub', or a folder with the four IDX files
+    verbose: bool = True,        # print why a system folder with faults is not used
 ) -> Source:
-    "Fashion-MNIST from the given place, or with 'auto' from the system's package, the hub's local cache, the hub, or the embedded sample"
-    named = {'embedded': embedded, 'hub': hub}
-    if source in named: return named[source]()
+    "Fashion-MNIST from `source`. 'auto' tries the system's package, the hub's cache, the hub, and the embedded sample"
+    if source == 'embedded': return embedded()
+    if source == 'hub': return hub()
     if source != 'auto': return read_idx_folder(source)
-    places = [partial(read_idx_folder, system_folder)] if system_folder.is_dir() else []
-    for place in [*places, partial(hub, local=True), hub]:
-        try: return place()
+    if system_folder.is_dir():
+        try: return read_idx_folder(system_folder)
         except InputError as e:
-            if place in places: print(f'not used: {e}')
+            if verbose: print(f'not used: {e}')
+    for place in (partial(hub, local=True), hub, embedded):
+        try: return place()
+        except InputError: pass
     return embedded()

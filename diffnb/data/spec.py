@@ -17,7 +17,7 @@ from .conditions import Condition, condition_from
 # %% ../../nbs/data/02_spec.ipynb #ba434c51
 @dataclass(frozen=True)
 class DataSpec:
-    "Shape, range, statistics and conditions of a data set: all that a model has to know about it"
+    "Shape, range, statistics and conditions of a data set: everything that a model needs to know about it"
     shape: tuple[int, ...]       # (C, H, W) of one image
     lo: float                    # value of a black pixel
     hi: float                    # value of a white pixel
@@ -42,14 +42,14 @@ class DataSpec:
 
     def config(self) -> dict[str, Any]:
         "JSON from which `spec_from` makes the same specification"
-        return {**{k: v for k, v in self.__dict__.items() if k != 'conditions'}, 'conditions': {k: c.config() for k, c in self.conditions.items()}}
+        return {**self.__dict__, 'conditions': {k: c.config() for k, c in self.conditions.items()}}
 
     def from_uint8(self, x: Tensor) -> Images:
-        "Bytes 0…255 to the declared range"
+        "Bytes 0…255 as float32 in the declared range"
         return x.float() * ((self.hi - self.lo) / 255) + self.lo
 
     def to_uint8(self, x: Images) -> Tensor:
-        "The declared range to bytes; what lies outside is clipped"
+        "Images in the declared range as bytes; values outside of the range are clipped"
         return ((x - self.lo) * (255 / (self.hi - self.lo))).round().clamp(0, 255).to(torch.uint8)
 
     def mean_like(self, x: Images) -> Tensor:
@@ -57,7 +57,7 @@ class DataSpec:
         return torch.tensor(self.mean, dtype=x.dtype, device=x.device)[:, None, None]
 
     def check(self, x: Images) -> Images:
-        "Return `x`; raises `InputError` unless it has the declared shape"
+        "`x` unchanged; raises `InputError` unless it has the declared shape"
         if tuple(x.shape[1:]) != tuple(self.shape):
             raise InputError(f"got images of shape {tuple(x.shape[1:])}, the model was made for {tuple(self.shape)}")
         return x
@@ -68,9 +68,11 @@ def spec_from(
     "The specification that a run's card describes; raises `InputError` where it cannot be one"
     try:
         conditions = {k: condition_from(c) for k, c in config['conditions'].items()}
-        return DataSpec(**{**config, 'shape': tuple(config['shape']), 'mean': tuple(config['mean']), 'conditions': conditions})
+        lists = {'shape': tuple(config['shape']), 'mean': tuple(config['mean'])}
+        return DataSpec(**{**config, **lists, 'conditions': conditions})
     except (KeyError, TypeError, AttributeError) as e:
-        raise InputError(f"the data specification is damaged ({type(e).__name__}: {e}); allowed: what DataSpec.config returns") from None
+        raise InputError(f"the data specification is damaged ({type(e).__name__}: {e}); "
+                         "allowed: the result of DataSpec.config") from None
 
 # %% ../../nbs/data/02_spec.ipynb #50bab158
 def channel_stats(

@@ -183,7 +183,8 @@ def learner(
     from diffnb.train.unet import unet, widths
     if net not in widths: raise InputError(f"net {net!r} is not known; allowed: {', '.join(widths)}")
     pictures = any(p.suffix.lower() in image_suffixes for p in Path(data).rglob('*'))
-    dls = image_folder(data, size, bs) if pictures else fashion_mnist(data, bs, verbose=os.environ.get('RANK', '0') == '0')
+    verbose = os.environ.get('RANK', '0') == '0'
+    dls = image_folder(data, size, bs, verbose) if pictures else fashion_mnist(data, bs, verbose)
     recipe = recipes['half_hour' if net == 'base' else 'two_minutes']           # a better model is sampled further down
     return Learner(dls, partial(unet, width=widths[net]), recipe, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
 
