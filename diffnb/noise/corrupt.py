@@ -69,7 +69,7 @@ def _noise(x: Images, level: Tensor, eps: Images, spec: DataSpec) -> Images:
     t = append_dims(level, x) * .995
     return x + spec.std * t / (1 - t) * eps
 
-@register('blur', 'a Gaussian as wide as a quarter of the picture')
+@register('blur', 'a Gaussian as wide as a quarter of the image')
 def _blur(x: Images, level: Tensor, _eps: Images, _spec: DataSpec) -> Images:
     def smear(size: int) -> Tensor:   # (B, size, size), rows sum to 1
         at = torch.arange(size, device=x.device, dtype=x.dtype)
@@ -144,7 +144,7 @@ def _salt(x: Images, level: Tensor, eps: Images, spec: DataSpec) -> Images:
     white = (r * x[0, 0].numel() % 2 < 1)
     return torch.where(r < append_dims(level, x) * .9, torch.where(white, spec.hi, spec.lo), x)
 
-@register('scrawl', 'twelve words across the picture')
+@register('scrawl', 'twelve words across the image')
 def _scrawl(x: Images, level: Tensor, eps: Images, spec: DataSpec) -> Images:
     from PIL import ImageDraw, ImageFont
     words = ('sold', 'NO', 'draft', '50%', 'who?', 'copy', 'old', 'SALE', 'hi', 'x', 'void', 'mine')
