@@ -74,8 +74,9 @@ def check_network(
     "Call a network once, its state unchanged; raises `InputError` if inputs, conditions or output do not fit"
     takes, training = getattr(net, 'in_channels', spec.shape[0]), getattr(net, 'training', False)
     if takes not in (spec.shape[0], spec.in_channels):
-        raise InputError(f"net.in_channels (={takes}) must be {spec.shape[0]}, the image, or {spec.in_channels}, with "
-                         "what the preconditioner shows: use spec.in_channels of the spec that the function gets")
+        more = f", or {spec.in_channels}, with what the preconditioner shows" if spec.extra_channels else ""
+        raise InputError(f"net.in_channels (={takes}) must be {spec.shape[0]}, the image{more}: "
+                         "use spec.in_channels of the spec that the function gets")
     cond = {k: c.unconditional(x) for k, c in spec.conditions.items()}
     inputs = x.new_zeros(len(x), takes, *x.shape[2:])
     if isinstance(net, nn.Module): net.eval()
