@@ -6,55 +6,62 @@
 __all__ = ['gaussian_denoiser', 'mixture_denoiser', 'ideal_denoiser']
 
 # %% ../../nbs/denoise/01_closed_form.ipynb #c8240027
+from collections.abc import Sequence
+from typing import Any
 import torch
 from torch import Tensor
-from ..core.types import InputError, Images, Labels, Sigmas, append_dims
+from ..core.types import Denoise, Images, InputError, Labels, Sigmas, append_dims
 
 # %% ../../nbs/denoise/01_closed_form.ipynb #60524943
 def gaussian_denoiser(
-    mean: Tensor,        # of the clean data; a number or anything that broadcasts against (B, C, H, W)
-    std: Tensor,         # of the clean data, likewise
-):                       # denoise(x, sigma, label=None)
+    mean: Tensor | float, # mean of the clean data; a number or anything that broadcasts against (B, C, H, W)
+    std: Tensor | float,  # standard deviation of the clean data, likewise
+) -> Denoise:             # denoise(x, sigma), which ignores conditions
     "The exact denoiser of independent Gaussian pixels"
-    def denoise(x: Images, sigma: Sigmas, label: Labels = None) -> Images:
+    def denoise(x: Images, sigma: Sigmas, *_args: Any, **_cond: Any) -> Images:
         s2 = append_dims(sigma, x)**2
         return (std**2 * x + s2 * mean) / (std**2 + s2)
     return denoise
 
 # %% ../../nbs/denoise/01_closed_form.ipynb #23c262f1
 def mixture_denoiser(
-    means: Images,          # centres of the heaps, (K, C, H, W)
-    std: Tensor = 0.,       # standard deviation of the heaps: a number, or (K,)
-    weights: Tensor = None, # share of each heap, (K,), summing to 1; None: all the same
-    labels: Labels = None,  # class of each heap; needed only if the denoiser will be asked for one
-    chunk: int = 64,        # pictures denoised at once; memory is a few times chunk*K float64
-):                          # denoise(x, sigma, label=None)
-    "The exact denoiser of a mixture of Gaussians, each with one standard deviation for all pixels"
+    means: Images,                 # centres of the components, (K, C, H, W)
+    std: Tensor | float = 0.,      # standard deviation of the components: a number, or (K,)
+    weights: Tensor | None = None, # share of each component, (K,), summing to 1; None: all the same
+    labels: Labels | None = None,  # class of each component; needed only if the denoiser is to take labels
+    chunk: int = 64,               # images denoised at once; memory is a few times chunk*K float64
+) -> Denoise:                      # denoise(x, sigma, label=None)
+    "The exact denoiser of a mixture of Gaussians. It raises `InputError` for a label that no component has"
     flat = means.flatten(1).double()
     s2 = torch.as_tensor(std, dtype=torch.float64, device=flat.device).reshape(-1)**2    # (1,) or (K,)
     share = torch.zeros((), device=flat.device) if weights is None else weights.double().log()
     norm, dim = flat.square().sum(1), flat.shape[1]
-    if labels is not None and len(labels) != len(means): raise InputError(f"{len(labels)} labels for {len(means)} heaps: give one for each")
-    def part(x, sigma, label):
-        z, v = x.flatten(1).double(), s2 + sigma.double()[:, None]**2                      # (b, dim), (b, 1 or K)
-        far = z.square().sum(1, keepdim=True) - 2 * z @ flat.T + norm                      # (b, K), squared distances
+    if labels is not None and len(labels) != len(means):
+        raise InputError(f"{len(labels)} labels for {len(means)} components: give one for each")
+    def part(x: Images, sigma: Sigmas, label: Labels | None) -> Images:
+        z, v = x.flatten(1).double(), s2 + sigma.double()[:, None]**2                    # (b, dim), (b, 1 or K)
+        far = z.square().sum(1, keepdim=True) - 2 * z @ flat.T + norm                    # (b, K), squared distances
         logits = share - dim / 2 * v.log() - far / (2 * v)
         if label is not None: logits.masked_fill_((label[:, None] != labels) & (label[:, None] >= 0), -torch.inf)
-        p, keep = logits.softmax(1), s2 / v                                                # keep: how much a heap believes x
-        return ((p * keep).sum(1, keepdim=True) * z + (p * (1 - keep)) @ flat).to(x.dtype).reshape(x.shape)
-    def denoise(x: Images, sigma: Sigmas, label: Labels = None) -> Images:
-        if label is not None and labels is None:
-            raise InputError("a label was given, but this closed form was made without labels: pass labels=")
-        if label is not None and not torch.isin(label[label >= 0], labels).all():
-            raise InputError(f"no heap has label {label[(label >= 0) & ~torch.isin(label, labels)][0]}; allowed: {sorted(set(labels.tolist()))}, or -1 for none")
-        cut = lambda v: [None] * len(x) if v is None else v.split(chunk)
+        p, keep = logits.softmax(1), s2 / v            # posterior of the components; share that each keeps of the input
+        mixed = (p * keep).sum(1, keepdim=True) * z + (p * (1 - keep)) @ flat
+        return mixed.to(x.dtype).reshape(x.shape)
+    def denoise(x: Images, sigma: Sigmas, label: Labels | None = None) -> Images:
+        if label is not None: _check_labels(label, labels)
+        def cut(v: Tensor | None) -> Sequence[Any]: return [None] * len(x) if v is None else v.split(chunk)
         return torch.cat([part(*args) for args in zip(x.split(chunk), cut(sigma.expand(len(x))), cut(label))])
     return denoise
 
+def _check_labels(label: Labels, known: Labels | None) -> None:
+    if known is None: raise InputError("a label was given, but this closed form was made without labels: pass labels=")
+    bad = label[(label >= 0) & ~torch.isin(label, known)]
+    if len(bad):
+        raise InputError(f"no component has label {bad[0]}; allowed: {sorted(set(known.tolist()))}, or -1 for none")
+
 def ideal_denoiser(
-    x0: Images,             # the set, (N, C, H, W)
-    labels: Labels = None,  # class of each; needed only if the denoiser will be asked for one
-    chunk: int = 64,        # pictures denoised at once
-):                          # denoise(x, sigma, label=None)
-    "The exact denoiser of a finite set of pictures, which is also the one that remembers it word for word"
+    x0: Images,                    # the set, (N, C, H, W)
+    labels: Labels | None = None,  # class of each image; needed only if the denoiser is to take labels
+    chunk: int = 64,               # images denoised at once
+) -> Denoise:                      # denoise(x, sigma, label=None)
+    "The exact denoiser of a finite set of images, which is also the one that has memorized it"
     return mixture_denoiser(x0, labels=labels, chunk=chunk)

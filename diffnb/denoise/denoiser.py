@@ -7,10 +7,10 @@ __all__ = ['Denoiser', 'check_network', 'weighted_error', 'denoising_loss', 'los
 
 # %% ../../nbs/denoise/06_denoiser.ipynb #0a2b8687
 import warnings
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 import torch
 from torch import Tensor, nn
-from ..core.types import Batch, Corrupt, Denoise, Images, InputError, Labels, Sigmas, Weight, append_dims
+from ..core.types import Batch, Corrupt, Denoise, Images, InputError, Labels, Sigmas, Weight
 from ..core.random import randn_items
 from ..core.machine import autocast
 from ..data.spec import DataSpec
@@ -19,27 +19,28 @@ from .recipe import Recipe
 
 # %% ../../nbs/denoise/06_denoiser.ipynb #0e9d3e68
 class Denoiser(nn.Module):
-    "A network made into `denoise(x, sigma, label=None) -> x0` by a recipe's preconditioner and the data's mean and standard deviation"
+    "A network as `denoise(x, sigma, label=None) -> x0`, by a recipe's preconditioner and the data's mean and spread"
     def __init__(self,
         net: Callable[..., Tensor],  # F(inputs, c_noise, **conditions) -> like the image; a network or any function
         spec: DataSpec,
         recipe: Recipe,              # in units of the data's standard deviation, fitted if its preconditioner needs it
-        precision: str = 'fp32',     # of the network's arithmetic, 'fp32' or 'bf16'
+        precision: str = 'fp32',     # precision of the network's arithmetic, 'fp32' or 'bf16'
     ):
         super().__init__()
         self.net, self.spec, self.recipe, self.precision = net, spec, recipe, precision
         self.precond = recipe.precond
-        self.in_channels = getattr(net, 'in_channels', spec.shape[0])     # channels of the input that the network takes, the image first
+        self.in_channels = getattr(net, 'in_channels', spec.shape[0])  # channels that the network takes, image first
 
     def forward(self, x: Images, sigma: Sigmas, label: Labels | None = None, **cond: Tensor | None) -> Images:
-        "Estimate of the clean images. Outside of training, raises `InputError` for levels and conditions that cannot be"
+        "The clean images, estimated. Outside of training, raises `InputError` for invalid levels and conditions"
         mean, std = self.spec.mean_like(self.spec.check(x)), self.spec.std
         given = {k: v for k, v in {'label': label, **cond}.items() if v is not None}
         if not self.training: self.check(len(x), sigma, given)
         z, sigma = (x - mean) / std, sigma.expand(len(x)).to(x.dtype) / std
         skip, scale, inputs = self.precond(z, sigma, given)
         shown = {k: self.spec.conditions[k].normalized(v, mean, std) for k, v in given.items()}
-        with autocast(self.precision, x.device): out = self.net(inputs[:, :self.in_channels], sigma.log() / 4, **shown)
+        with autocast(self.precision, x.device):
+            out = self.net(inputs[:, :self.in_channels], sigma.log() / 4, **shown)
         return mean + std * (skip + scale * out.to(x.dtype))
 
     def check(self,
@@ -48,16 +49,21 @@ class Denoiser(nn.Module):
         cond: Batch,              # their conditions
     ) -> None:
         "Raise `InputError` for levels and conditions that cannot be; warn of levels far outside the recipe's"
-        if sigma.numel() not in (1, n): raise InputError(f"sigma has shape {tuple(sigma.shape)} for {n} images: give one level, or one for each")
+        if sigma.numel() not in (1, n):
+            raise InputError(f"sigma has shape {tuple(sigma.shape)} for {n} images: give one level, or one for each")
         low, high = sigma.min().item(), sigma.max().item()
-        if not 0 < low <= high < torch.inf: raise InputError(f"sigma ({low:g} to {high:g}) must be positive and finite; no step may call the denoiser at 0")
+        if not 0 < low <= high < torch.inf:
+            raise InputError(f"sigma ({low:g} to {high:g}) must be positive and finite; "
+                             "no step may call the denoiser at 0")
         lo, hi = (v * self.spec.std for v in self.recipe.sigma_range)
         if low < lo / 2 or high > hi * 2:
-            warnings.warn(f"sigma ({low:g} to {high:g}) is far outside recipe {self.recipe.name!r}, {lo:g} to {hi:g}: the network has hardly seen "
-                          "such levels; use recipe.scaled(std).sigmas(n_steps)", stacklevel=5)   # where the denoiser was called
+            warnings.warn(f"sigma ({low:g} to {high:g}) is far outside recipe {self.recipe.name!r}, {lo:g} to {hi:g}: "
+                          "the network has hardly seen such levels; use recipe.scaled(std).sigmas(n_steps)",
+                          stacklevel=5)   # where the denoiser was called
         for k, v in cond.items():
             if k not in self.spec.conditions:
-                raise InputError(f"condition {k!r} is not known to this model; allowed: {', '.join(self.spec.conditions) or 'none'}")
+                raise InputError(f"condition {k!r} is not known to this model; "
+                                 f"allowed: {', '.join(self.spec.conditions) or 'none'}")
             self.spec.conditions[k].check(v, n)
 
 def check_network(
@@ -65,24 +71,29 @@ def check_network(
     spec: DataSpec,
     x: Images,                    # two images on the network's device
 ) -> None:
-    "Call a network once, without its training state changing; raises `InputError` if inputs, conditions or output do not fit"
+    "Call a network once, its state unchanged; raises `InputError` if inputs, conditions or output do not fit"
     takes, training = getattr(net, 'in_channels', spec.shape[0]), getattr(net, 'training', False)
     if takes not in (spec.shape[0], spec.in_channels):
-        raise InputError(f"net.in_channels (={takes}) must be {spec.shape[0]}, the image, or {spec.in_channels}, with what the preconditioner shows: "
+        more = f", or {spec.in_channels}, with what the preconditioner shows" if spec.extra_channels else ""
+        raise InputError(f"net.in_channels (={takes}) must be {spec.shape[0]}, the image{more}: "
                          "use spec.in_channels of the spec that the function gets")
     cond = {k: c.unconditional(x) for k, c in spec.conditions.items()}
+    inputs = x.new_zeros(len(x), takes, *x.shape[2:])
     if isinstance(net, nn.Module): net.eval()
     try:
-        with torch.no_grad(): out = net(x.new_zeros(len(x), takes, *x.shape[2:]), x.new_zeros(len(x)), **cond)
+        with torch.no_grad(): out = net(inputs, x.new_zeros(len(x)), **cond)
     except TypeError as e:
-        raise InputError(f"the network cannot be called with the conditions of these data, {', '.join(cond) or 'none'} ({e}): "
-                         "give its forward these keywords, or leave the fields out") from None
+        raise InputError(f"the network cannot be called with the conditions of these data, {', '.join(cond) or 'none'} "
+                         f"({e}): give its forward these keywords, or leave the fields out") from None
     except RuntimeError as e:
-        raise InputError(f"the network fails on an input of shape {(len(x), takes, *x.shape[2:])}: {str(e).splitlines()[0]}. "
+        raise InputError(f"the network fails on an input of shape {tuple(inputs.shape)}: {str(e).splitlines()[0]}. "
                          "It gets net.in_channels channels, by default those of the image") from None
     finally:
         if isinstance(net, nn.Module): net.train(training)
-    if out.shape != x.shape: raise InputError(f"the network returns shape {tuple(out.shape)} for images of {tuple(x.shape)}; it must return the shape of the images")
+    found = f'shape {tuple(out.shape)}' if isinstance(out, Tensor) else f'{type(out).__name__}, not a tensor,'
+    if not isinstance(out, Tensor) or out.shape != x.shape:
+        raise InputError(f"the network returns {found} for images of {tuple(x.shape)}; "
+                         "it must return the shape of the images")
 
 # %% ../../nbs/denoise/06_denoiser.ipynb #6c7f8663
 def weighted_error(
@@ -110,25 +121,27 @@ def denoising_loss(
 @torch.no_grad()
 def loss_by_level(
     denoise: Denoise,
-    batch: Batch,             # clean pictures 'x' and their conditions
-    sigmas: Sigmas,          # levels, each used for all pictures
-    seed: int = 0,           # of the noise, one for each picture and the same at all levels
-    bs: int = 128,           # pictures at once
-) -> Tensor:                 # (levels, pictures) squared error of the denoised picture, mean over pixels
-    "Unweighted error at each noise level"
-    cond = dict(batch); x0 = cond.pop('image')
+    batch: Batch,            # clean images 'image' and their conditions
+    sigmas: Sigmas,          # levels, each used for all images
+    seed: int = 0,           # seed of the noise, which is the same at all levels
+    bs: int = 128,           # images at once
+) -> Tensor:                 # (levels, images), mean over pixels and channels
+    "Unweighted squared error of the denoised images at each noise level"
+    cond = dict(batch)
+    x0 = cond.pop('image')
     eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'level noise').to(x0)
-    def at(sigma):
-        parts = torch.arange(len(x0)).split(bs)
-        guess = torch.cat([denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()}) for i in parts])
-        return (guess - x0).square().mean((1, 2, 3))
+    parts = torch.arange(len(x0)).split(bs)
+    def at(sigma: Tensor) -> Tensor:
+        denoised = [denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()})
+                    for i in parts]
+        return (torch.cat(denoised) - x0).square().mean((1, 2, 3))
     return torch.stack([at(s) for s in sigmas])
 
 def linear_loss(
-    x: Images,               # pictures that define the covariance
+    x: Images,               # images that define the covariance
     sigmas: Sigmas,          # levels
 ) -> Tensor:                 # (levels,)
-    "Expected error of the best linear denoiser, in closed form"
+    "Expected squared error of the best linear denoiser, in closed form"
     lam = torch.linalg.eigvalsh(x.flatten(1).double().T.cov()).clamp(min=0)
     s2 = sigmas.double()[:, None]**2
     return (lam * s2 / (lam + s2)).mean(1)

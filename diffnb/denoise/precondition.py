@@ -24,10 +24,7 @@ class Preconditioned(NamedTuple):
 
 class Preconditioner(Protocol):
     "How a network becomes a denoiser"
-    @property
-    def needs_noise(self) -> bool:
-        "Whether it is right for Gaussian noise only"
-        ...
+    needs_noise: ClassVar[bool]    # whether it is right for Gaussian noise only
     def extra_channels(self, spec: DataSpec) -> int:
         "Channels that it shows the network besides the image"
         ...
@@ -41,7 +38,7 @@ class Preconditioner(Protocol):
         "One of the size that `config` says, into which saved tensors fit"
         ...
     def __call__(self, z: Images, sigma: Sigmas, cond: Mapping[str, Tensor | None], /) -> Preconditioned:
-        "Skip, scale and network input for noisy images `z` at levels `sigma`, (B,), in units of the data's standard deviation"
+        "Skip, scale and inputs for noisy images `z` at levels `sigma`, (B,), in units of the data's standard deviation"
         ...
 
 @dataclass(frozen=True)
@@ -53,22 +50,33 @@ class Parameterization:
     c_in: Callable[[Tensor], Tensor]     # factor of the network's input
     needs_noise: ClassVar[bool] = False
 
-    def extra_channels(self, spec: DataSpec) -> int: return 0
-    def fit(self, bank: Callable[[], DataLoaders], seed: int) -> 'Parameterization': return self
-    def config(self) -> dict[str, Any]: return {}
-    def blank(self, spec: DataSpec, config: Mapping[str, Any]) -> 'Parameterization': return self
+    def extra_channels(self, spec: DataSpec) -> int:
+        "0: the network sees the image alone"
+        return 0
+
+    def fit(self, bank: Callable[[], DataLoaders], seed: int) -> 'Parameterization':
+        "`self`: there is nothing to fit"
+        return self
+
+    def config(self) -> dict[str, Any]:
+        "Empty"
+        return {}
+
+    def blank(self, spec: DataSpec, config: Mapping[str, Any]) -> 'Parameterization':
+        "`self`: it has no tensors"
+        return self
 
     def __call__(self, z: Images, sigma: Sigmas, cond: Mapping[str, Tensor | None], /) -> Preconditioned:
         "Skip, scale and network input of this parameterization"
         s = append_dims(sigma, z)
         return Preconditioned(self.c_skip(s) * z, self.c_out(s), self.c_in(s) * z)
 
-def _vp_scale(s): return (1 + s**2)**-.5
+def _vp_scale(s: Tensor) -> Tensor: return (1 + s**2)**-.5
 parameterizations = {p.name: p for p in [
-    Parameterization('eps',  torch.ones_like,        lambda s: -s,                 _vp_scale),            # F is the noise
-    Parameterization('x0',   torch.zeros_like,       torch.ones_like,              _vp_scale),            # F is the image
-    Parameterization('v',    lambda s: 1/(1+s**2),   lambda s: -s*(1+s**2)**-.5,   _vp_scale),            # F -> -F: EDM
-    Parameterization('flow', lambda s: 1/(1+s),      lambda s: -s/(1+s),           lambda s: 1/(1+s))]}   # F is the velocity eps - x0
+    Parameterization('eps',  torch.ones_like,       lambda s: -s,               _vp_scale),          # F is the noise
+    Parameterization('x0',   torch.zeros_like,      torch.ones_like,            _vp_scale),          # F is the image
+    Parameterization('v',    lambda s: 1/(1+s**2),  lambda s: -s*(1+s**2)**-.5, _vp_scale),          # F -> -F: EDM
+    Parameterization('flow', lambda s: 1/(1+s),     lambda s: -s/(1+s),         lambda s: 1/(1+s))]} # F is eps - x0
 
 # %% ../../nbs/denoise/02_precondition.ipynb #9b182c4a
 def convert(

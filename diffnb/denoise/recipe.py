@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from ..core.types import Corrupt, Density, InputError, Schedule, Weight
 from ..data.batches import DataLoaders
-from ..noise.schedule import coordinates, eps_weight, flow_weight, karras, linear_beta, lognormal, shifted, uniform_density, uniform_in, uniform_time, v_weight
+from ..noise.schedule import coordinates, eps_weight, flow_weight, karras, linear_beta, lognormal, shifted
+from ..noise.schedule import uniform_density, uniform_in, uniform_time, v_weight
 from ..noise.corrupt import add_noise
 from .precondition import Preconditioner, parameterizations
 from .prior import GaussianPrior
@@ -21,11 +22,11 @@ from .target import CleanTarget, StableTarget, Target
 # %% ../../nbs/denoise/05_recipe.ipynb #29fc763e
 @dataclass(frozen=True)
 class Recipe:
-    "A method of the literature as data: the whole objective. Noise levels are in units of the data's standard deviation until `scaled`"
+    "The whole objective as data. Noise levels are in units of the data's standard deviation until `scaled`"
     name: str
     precond: Preconditioner   # how a network becomes a denoiser
     corrupt: Corrupt          # how images are corrupted in training
-    target: Target            # what the denoised image is compared with
+    target: Target            # the denoised image is compared with it
     density: Density          # quantiles of the training noise levels
     weight: Weight            # loss weight of a squared image error
     schedule: Schedule        # noise levels of sampling
@@ -35,7 +36,8 @@ class Recipe:
     def __post_init__(self):
         for part in (self.precond, self.target):
             if part.needs_noise and self.corrupt is not add_noise:
-                raise InputError(f"recipe {self.name!r}: {type(part).__name__} is right for Gaussian noise only, corrupt is {self.corrupt}; "
+                raise InputError(f"recipe {self.name!r}: {type(part).__name__} is right for Gaussian noise only, "
+                                 f"corrupt is {getattr(self.corrupt, '__name__', self.corrupt)}; "
                                  "use a Parameterization and CleanTarget()")
 
     def __repr__(self) -> str: return f'Recipe({self.name!r})'
@@ -46,12 +48,12 @@ class Recipe:
 
     @cached_property
     def sigma_range(self) -> tuple[float, float]:
-        "Lowest and highest level that a network meets: on the schedule, or in training but for one level in a thousand at either end"
+        "Lowest and highest level that a network meets in sampling, or in 998 of 1000 training images"
         low, high = self.density(torch.tensor([.001, .999])).tolist()
         return min(low, self.sigma_min), max(high, self.sigma_max)
 
     def scaled(self, d: float) -> 'Recipe':
-        "The same recipe for data of standard deviation `d`: levels times `d`, weights of errors that are `d` times as large"
+        "The same recipe for data of standard deviation `d`: levels times `d`, weights of errors `d` times as large"
         return replace(self, density=shifted(self.density, d), weight=lambda s: self.weight(s/d) / d**2,
                        schedule=shifted(self.schedule, d), sigma_min=d*self.sigma_min, sigma_max=d*self.sigma_max)
 
@@ -59,16 +61,23 @@ class Recipe:
         dls: DataLoaders,    # training data
         seed: int = 0,       # the run's seed
     ) -> 'Recipe':
-        "The same recipe with its preconditioner and target fitted to training data. Training images in memory are read only if a part needs them"
+        "The recipe with preconditioner and target fitted to data. Images are read only if one of them needs them"
         bank = cache(dls.bank)
         return replace(self, precond=self.precond.fit(bank, seed), target=self.target.fit(bank, seed))
 
 _linear, _cosine, _ours = linear_beta(), coordinates['cosine time'], shifted(uniform_time, 3)
 recipes = {r.name: r for r in [
-    Recipe('ddpm',   parameterizations['eps'],  add_noise, CleanTarget(), uniform_density(_linear, .01, 157),   eps_weight,  uniform_in(_linear), .01, 157),
-    Recipe('cosine', parameterizations['v'],    add_noise, CleanTarget(), uniform_density(_cosine, .0125, 160), v_weight, uniform_in(_cosine), .0125, 160),
-    Recipe('edm',    parameterizations['v'],    add_noise, CleanTarget(), lognormal(-.507, 1.2), v_weight,    karras,       .004, 160),   # EDM's numbers / .5
-    Recipe('flow',   parameterizations['flow'], add_noise, CleanTarget(), lognormal(0, 1),       flow_weight, uniform_time, .02,  200),   # 200 is flow time .995
-    Recipe('two_minutes', GaussianPrior(200),   add_noise, StableTarget(512), lognormal(-.3, 1.2), flow_weight, _ours, .12, 200),   # ours: for weak models
-    Recipe('half_hour',   GaussianPrior(200),   add_noise, StableTarget(512), lognormal(-.3, 1.2), flow_weight, _ours, .06, 200),   # and for better ones
-    Recipe('half_hour_flow', parameterizations['flow'], add_noise, CleanTarget(), lognormal(0, 1.5), flow_weight, _ours, .06, 200)]} # the model in the package
+    Recipe('ddpm', parameterizations['eps'], add_noise, CleanTarget(),
+           uniform_density(_linear, .01, 157), eps_weight, uniform_in(_linear), .01, 157),
+    Recipe('cosine', parameterizations['v'], add_noise, CleanTarget(),
+           uniform_density(_cosine, .0125, 160), v_weight, uniform_in(_cosine), .0125, 160),
+    Recipe('edm', parameterizations['v'], add_noise, CleanTarget(),
+           lognormal(-.507, 1.2), v_weight, karras, .004, 160),                      # EDM's numbers / .5
+    Recipe('flow', parameterizations['flow'], add_noise, CleanTarget(),
+           lognormal(0, 1), flow_weight, uniform_time, .02, 200),                    # 200 is flow time .995
+    Recipe('two_minutes', GaussianPrior(200), add_noise, StableTarget(512),
+           lognormal(-.3, 1.2), flow_weight, _ours, .12, 200),                       # ours: for weak models
+    Recipe('half_hour', GaussianPrior(200), add_noise, StableTarget(512),
+           lognormal(-.3, 1.2), flow_weight, _ours, .06, 200),                       # ours: for better models
+    Recipe('half_hour_flow', parameterizations['flow'], add_noise, CleanTarget(),
+           lognormal(0, 1.5), flow_weight, _ours, .06, 200)]}                        # of the model in the package

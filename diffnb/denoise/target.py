@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Callable, ClassVar, Protocol
 import torch
-from torch import Tensor
 from ..core.types import Batch, Images, InputError, Sigmas
 from ..data.conditions import Condition
 from ..data.batches import DataLoaders
@@ -22,25 +21,23 @@ def stable_target(
     sigma: Sigmas,           # noise levels
     cond: Batch,             # conditions as the network gets them, some of them hidden
     ref: Batch,              # reference batch: R more images and their conditions
-    conditions: Mapping[str, Condition], # what each condition means
+    conditions: Mapping[str, Condition], # name -> condition, which says what values match
 ) -> Images:                 # like x0
-    "Posterior mean over x0 and the images of `ref` with the same conditions, weighted by their likelihood (arXiv:2302.00670)"
+    "Posterior mean over x0 and the images of `ref` with the same conditions, by likelihood (arXiv:2302.00670)"
     own, z, r = x0.flatten(1), x.flatten(1), ref['image'].flatten(1)
     norm = r.square().sum(1)
     among = own.square().sum(1, keepdim=True) + norm - 2 * own @ r.T > 1e-5 * norm     # x0 itself counts once
     for k, v in cond.items(): among &= conditions[k].matches(v, ref[k])
-    score = lambda dot, norm: (dot - norm / 2) / sigma[:, None]**2         # -|x-r|^2 / 2 sigma^2, without what all have in common
+    def score(dot, norm): return (dot - norm / 2) / sigma[:, None]**2         # -|x-r|^2 / 2 sigma^2 and a constant
     logits = score(z @ r.T, norm).masked_fill(~among, -torch.inf)
-    p = torch.cat([score((z * own).sum(1, keepdim=True), own.square().sum(1, keepdim=True)), logits], 1).softmax(1)
+    own_score = score((z * own).sum(1, keepdim=True), own.square().sum(1, keepdim=True))
+    p = torch.cat([own_score, logits], 1).softmax(1)
     return (p[:, :1] * own + p[:, 1:] @ r).view_as(x0)
 
 # %% ../../nbs/denoise/04_target.ipynb #ebf8a17b
 class Target(Protocol):
-    "What the denoised image is compared with in the loss"
-    @property
-    def needs_noise(self) -> bool:
-        "Whether it is right for Gaussian noise only"
-        ...
+    "Regression target: the denoised image is compared with it in the loss"
+    needs_noise: ClassVar[bool]    # whether it is right for Gaussian noise only
     def fit(self, bank: Callable[[], DataLoaders], seed: int) -> 'Target':
         "The same with training data in memory, which `bank` returns; `self` if it needs none"
         ...
@@ -52,28 +49,37 @@ class Target(Protocol):
 class CleanTarget:
     "The clean image itself"
     needs_noise: ClassVar[bool] = False
-    def fit(self, bank: Callable[[], DataLoaders], seed: int) -> Target: return self
-    def __call__(self, x0: Images, x: Images, sigma: Sigmas, cond: Batch, step: int, /) -> Images: return x0
+
+    def fit(self, bank: Callable[[], DataLoaders], seed: int) -> Target:
+        "`self`: it needs no data"
+        return self
+
+    def __call__(self, x0: Images, x: Images, sigma: Sigmas, cond: Batch, step: int, /) -> Images:
+        "`x0`"
+        return x0
 
 @dataclass(frozen=True)
 class StableTarget:
     "Posterior mean over a reference batch (Xu, Tong and Jaakkola 2023, arXiv:2302.00670)"
     n: int = 512                                      # images in the reference batch, fewer if there are fewer
     draw: Callable[[int], Batch] | None = None        # step -> reference batch; None: not fitted yet
-    conditions: Mapping[str, Condition] | None = None # what the conditions mean
+    conditions: Mapping[str, Condition] | None = None # name -> condition, which says what values match
     needs_noise: ClassVar[bool] = True
 
     def __post_init__(self):
-        if self.n < 1 or self.n != int(self.n): raise InputError(f"n (={self.n!r}) must be a whole number, 1 or more; for no reference batch use CleanTarget()")
+        if self.n < 1 or self.n != int(self.n):
+            raise InputError(f"n (={self.n!r}) must be a whole number, 1 or more; "
+                             "for no reference batch use CleanTarget()")
 
     def fit(self, bank: Callable[[], DataLoaders], seed: int) -> Target:
-        "Draw from the training images; the clean target if the images differ in conditions that no two images share"
+        "Draw from the training images; `CleanTarget()` if the images differ in conditions that no two images share"
         dls = bank()
         if not all(c.shared for c in dls.spec.conditions.values()): return CleanTarget()
         more = replace(dls, bs=min(self.n, len(dls.train)))
         return StableTarget(self.n, lambda step: more.batch(step, -1 - seed), dls.spec.conditions)
 
     def __call__(self, x0: Images, x: Images, sigma: Sigmas, cond: Batch, step: int, /) -> Images:
-        "The stable target with the reference batch of this step"
-        if self.draw is None: raise InputError("the stable target has no reference images; use recipe.fit(dls, seed), as Learner does")
+        "The stable target with the reference batch of this step; raises `InputError` before it was fitted"
+        if self.draw is None:
+            raise InputError("the stable target has no reference images; use recipe.fit(dls, seed), as Learner does")
         return stable_target(x0, x, sigma, cond, self.draw(step), self.conditions or {})

@@ -9,26 +9,27 @@ __all__ = ['coordinates', 'karras', 'exponential', 'uniform_time', 'Coordinate',
 
 # %% ../../nbs/noise/01_schedule.ipynb #458a12c2
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
-from ..core.types import InputError
+from ..core.types import Density, InputError, Schedule, Weight
 
 # %% ../../nbs/noise/01_schedule.ipynb #58b62ae1
 @dataclass(frozen=True)
 class Coordinate:
     "Another way to count noise, for data of standard deviation 1"
     name: str
-    of_log: Callable     # ln(sigma) -> value; elementwise, float64
-    to_log: Callable     # value -> ln(sigma), its inverse
+    of_log: Callable[[Tensor], Tensor]   # ln(sigma) -> value; elementwise, float64
+    to_log: Callable[[Tensor], Tensor]   # value -> ln(sigma), its inverse
 
-    def of(self, sigma) -> Tensor: # numbers or a tensor, > 0
+    def of(self, sigma: Tensor | float | Sequence[float]) -> Tensor: # above 0
         "The value at noise level `sigma`, in float64"
         return self.of_log(torch.as_tensor(sigma, dtype=torch.float64).log())
 
-    def sigma(self, value) -> Tensor: # numbers or a tensor
+    def sigma(self, value: Tensor | float | Sequence[float]) -> Tensor:
         "The noise level at `value`, in float64"
         return self.to_log(torch.as_tensor(value, dtype=torch.float64)).exp()
 
@@ -42,48 +43,51 @@ def linear_beta(
     lo: float = .1,      # rate of noising at time 0
     hi: float = 20.,     # rate of noising at time 1
 ) -> Coordinate:
-    "Time 0…1 of the VP process whose rate beta grows linearly: DDPM's schedule in continuous time (arXiv:2011.13456, equation 33)"
+    "Time 0…1 of the VP process whose rate beta grows linearly: DDPM in continuous time (arXiv:2011.13456, equation 33)"
     a = hi - lo                                                          # ln(1 + sigma^2) = a t^2/2 + lo t
     return Coordinate('linear-beta time', lambda l: ((lo**2 + 2*a * softplus(2*l)).sqrt() - lo) / a,
                       lambda t: torch.expm1(a * t**2 / 2 + lo * t).log() / 2)
 
 def sigmoid_time(
-    start: float = -3.,  # of the stretch of the sigmoid, at time 0
-    end: float = 3.,     # of the stretch, at time 1
+    start: float = -3.,  # argument of the sigmoid at time 0
+    end: float = 3.,     # argument of the sigmoid at time 1
 ) -> Coordinate:
     "Time 0…1 in which alpha_bar falls along a sigmoid (Jabri et al. 2022, arXiv:2212.11972)"
     a, b = 1 / (1 + math.exp(-start)), 1 / (1 + math.exp(-end))
-    return Coordinate('sigmoid time', lambda l: (torch.logit(b - (b - a) * torch.sigmoid(-2*l)) - start) / (end - start),
+    return Coordinate('sigmoid time',
+                      lambda l: (torch.logit(b - (b - a) * torch.sigmoid(-2*l)) - start) / (end - start),
                       lambda t: _log_odds((torch.sigmoid(start + (end-start)*t) - a) / (b - a)) / 2)
 
-def _log_odds(p): return p.log() - torch.log1p(-p)
+def _log_odds(p: Tensor) -> Tensor: return p.log() - torch.log1p(-p)
 
 coordinates = {c.name: c for c in [
-    Coordinate('ln sigma',    lambda l: l,                             lambda v: v),
-    Coordinate('log-SNR',     lambda l: -2 * l,                        lambda v: -v / 2),              # ln(1/sigma^2)
-    Coordinate('alpha_bar',   lambda l: torch.sigmoid(-2 * l),         lambda v: -_log_odds(v) / 2),   # 1/(1+sigma^2)
-    Coordinate('flow time',   torch.sigmoid,                           _log_odds),                     # sigma/(1+sigma)
-    Coordinate('cosine time', lambda l: l.exp().atan() * 2 / math.pi,  lambda t: (math.pi/2 * t).tan().log()), # arXiv:2102.09672 without its offset
+    Coordinate('ln sigma',  lambda l: l,                     lambda v: v),
+    Coordinate('log-SNR',   lambda l: -2 * l,                lambda v: -v / 2),              # ln(1/sigma^2)
+    Coordinate('alpha_bar', lambda l: torch.sigmoid(-2 * l), lambda v: -_log_odds(v) / 2),   # 1/(1+sigma^2)
+    Coordinate('flow time', torch.sigmoid,                   _log_odds),                     # sigma/(1+sigma)
+    Coordinate('cosine time', lambda l: l.exp().atan() * 2 / math.pi,  # arXiv:2102.09672 without its offset
+               lambda t: (math.pi/2 * t).tan().log()),
     power(7.), linear_beta(), sigmoid_time()]}
 
 # %% ../../nbs/noise/01_schedule.ipynb #f0dd5f5a
-def _ends(coordinate, sigma_min, sigma_max):
+def _ends(coordinate: Coordinate, sigma_min: float, sigma_max: float) -> Tensor:
     if not 0 < sigma_min < sigma_max < math.inf:
-        raise InputError(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy 0 < sigma_min < sigma_max < inf")
+        raise InputError(f"sigma_min (={sigma_min}) and sigma_max (={sigma_max}) must satisfy "
+                         "0 < sigma_min < sigma_max < inf")
     return coordinate.of([sigma_min, sigma_max])
 
 def uniform_in(
-    coordinate: Coordinate,  # in which the steps are equal
-) -> Callable:               # (n_steps, sigma_min, sigma_max) -> float64 (n_steps+1,), decreasing from sigma_max to sigma_min, then 0
-    "A grid of noise levels with equal steps in a coordinate"
-    def grid(n_steps: int, sigma_min: float, sigma_max: float) -> Tensor:
-        "Noise levels, even in a coordinate, then 0"
+    coordinate: Coordinate,  # its steps are equal
+) -> Schedule:               # (n_steps, sigma_min, sigma_max) -> float64 (n_steps+1,), decreasing, ending in 0
+    "The schedule with equal steps in a coordinate; it raises `InputError` for ends or a number of steps that cannot be"
+    def schedule(n_steps: int, sigma_min: float, sigma_max: float) -> Tensor:
+        "Noise levels from `sigma_max` to `sigma_min`, uniform in a coordinate, then 0"
         if n_steps < 1: raise InputError(f"n_steps (={n_steps}) must be 1 or more")
         lo, hi = _ends(coordinate, sigma_min, sigma_max)
         levels = coordinate.sigma(lo + (hi - lo) * torch.linspace(1, 0, n_steps, dtype=torch.float64))
-        levels[-1], levels[0] = sigma_min, sigma_max     # to the last bit; of a single level the first counts
+        levels[-1], levels[0] = sigma_min, sigma_max     # exact to the last bit; a single level is sigma_max
         return torch.cat([levels, levels.new_zeros(1)])
-    return grid
+    return schedule
 
 karras = uniform_in(power(7.))                          # equation 5 of arXiv:2206.00364
 exponential = uniform_in(coordinates['ln sigma'])       # the same factor at every step
@@ -91,28 +95,29 @@ uniform_time = uniform_in(coordinates['flow time'])     # rectified flow
 
 # %% ../../nbs/noise/01_schedule.ipynb #29bd24aa
 def shifted(
-    levels: Callable,    # a grid (n_steps, sigma_min, sigma_max) or a density's quantiles (u)
-    factor: float,       # by which the noise levels grow; for pictures of s times the edge: s
-) -> Callable:           # like `levels`; a grid keeps its ends
-    "Move a grid or a density to higher noise: resolution shift, time shift and input scaling in one"
-    if not 0 < factor < math.inf: raise InputError(f"factor (={factor}) must be finite and above 0; 1 changes nothing")
+    levels: Callable[..., Tensor],  # a schedule (n_steps, sigma_min, sigma_max) or the quantiles (u) of a density
+    factor: float,                  # multiplies the noise levels; for images of s times the edge: s
+) -> Callable[..., Tensor]:         # like `levels`; a schedule keeps its ends
+    "Move a schedule or a density to higher noise: resolution shift, time shift and input scaling in one"
+    if not 0 < factor < math.inf:
+        raise InputError(f"factor (={factor}) must be finite and above 0; 1 changes nothing")
     return lambda x, *ends: factor * levels(x, *(e / factor for e in ends))
 
 # %% ../../nbs/noise/01_schedule.ipynb #02ed4f55
 def uniform_density(
-    coordinate: Coordinate,  # in which the density is even
+    coordinate: Coordinate,  # the density is uniform in it
     sigma_min: float,        # lowest level
     sigma_max: float,        # highest level
-) -> Callable:               # u in 0…1 -> sigma
-    "Quantiles of noise levels drawn evenly in a coordinate, such as a time"
+) -> Density:                # u in 0…1 -> sigma
+    "Quantiles of noise levels drawn uniformly in a coordinate, such as a time"
     lo, hi = _ends(coordinate, sigma_min, sigma_max)
     return lambda u: coordinate.sigma(lo + (hi - lo) * u).to(u.dtype)
 
 def lognormal(
     mean: float,     # mean of ln(sigma)
     std: float,      # standard deviation of ln(sigma)
-) -> Callable:       # u in 0…1 -> sigma
-    "Quantiles of a log-normal density of noise levels; (0, 1) are the logit-normal times of Esser et al. 2024 (arXiv:2403.03206)"
+) -> Density:        # u in 0…1 -> sigma
+    "Quantiles of log-normal noise levels; (0, 1) are the logit-normal times of Esser et al. 2024 (arXiv:2403.03206)"
     return lambda u: torch.exp(mean + std * torch.special.ndtri(u))
 
 def stratified(
@@ -120,23 +125,24 @@ def stratified(
     generator: torch.Generator,      # on the CPU
 ) -> Tensor:                         # float64 (n,), each in its own n-th part of 0…1, strictly inside
     "One random number in each of `n` equal parts of 0…1"
-    return ((torch.arange(n) + torch.rand(n, generator=generator, dtype=torch.float64)) / n).clamp(1e-9, 1 - 1e-9)
+    u = (torch.arange(n) + torch.rand(n, generator=generator, dtype=torch.float64)) / n
+    return u.clamp(1e-9, 1 - 1e-9)
 
 # %% ../../nbs/noise/01_schedule.ipynb #62522f33
-def eps_weight(sigma):
-    "1/sigma^2: an even weight on the noise (Ho et al. 2020)"
+def eps_weight(sigma: Tensor) -> Tensor:
+    "1/sigma^2: uniform on the error of the noise (Ho et al. 2020)"
     return sigma**-2
 
-def v_weight(sigma):
-    "(1+sigma^2)/sigma^2: an even weight on v (Salimans and Ho 2022), which is EDM's weight (Karras et al. 2022, table 1)"
+def v_weight(sigma: Tensor) -> Tensor:
+    "(1+sigma^2)/sigma^2: uniform on v (Salimans and Ho 2022), which is EDM's weight (Karras et al. 2022, table 1)"
     return (1 + sigma**2) / sigma**2
 
-def flow_weight(sigma):
-    "((1+sigma)/sigma)^2: an even weight on the velocity eps - x0 (Liu et al. 2022)"
+def flow_weight(sigma: Tensor) -> Tensor:
+    "((1+sigma)/sigma)^2: uniform on the velocity eps - x0 (Liu et al. 2022)"
     return ((1 + sigma) / sigma)**2
 
 def min_snr(
     gamma: float = 5.,   # largest weight, 5 in the paper
-) -> Callable:           # sigma -> weight
+) -> Weight:             # sigma -> weight
     "min(1/sigma^2, gamma): Hang et al. 2023"
     return lambda sigma: (sigma**-2).clamp(max=gamma)
