@@ -38,7 +38,8 @@ def sample(
     given = {k: v for k, v in cond.items() if v is not None}
     n = max((len(v) for v in given.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in given.values()):
-        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, must have one row for each sample")
+        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, "
+                         "must have one row for each sample")
     sigmas, out = recipe.scaled(spec.std).sigmas(n_steps), []
     for lo in range(0, n, bs):
         items = range(first + lo, first + min(lo + bs, n))

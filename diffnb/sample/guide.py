@@ -22,7 +22,7 @@ class Guided:
     drop: Sequence[str]      # conditions that the unconditional call leaves out
 
     def __call__(self, x: Images, sigma: Sigmas, label: Tensor | None = None, **cond: Tensor) -> Images:
-        "Guided estimate of the clean images"
+        "Guided estimate of the clean images; one call of `denoise` where no condition of `drop` is given"
         given = {**cond, **({} if label is None else {'label': label})}
         rest = self._rest(given)
         free = self.denoise(x, sigma, **rest)
@@ -39,10 +39,10 @@ class Guided:
 
 def cfg(
     denoise: Denoise,                   # trained with some conditions hidden
-    scale: float,                       # 0 ignores the condition, 1 is `denoise` itself, above 1 exaggerates what is typical
+    scale: float,                       # 0 ignores the condition, 1 is `denoise` itself, above 1 exaggerates
     drop: Sequence[str] = ('label',),   # conditions that the unconditional call leaves out
 ) -> Denoise:
-    "Classifier-free guidance (arXiv:2207.12598). Exactly `denoise`, at no extra cost, with scale 1 or no condition of `drop`"
+    "Classifier-free guidance (arXiv:2207.12598); `denoise` itself, at no extra cost, if scale is 1"
     if not math.isfinite(scale):
         raise InputError(f"guidance scale (={scale}) must be a finite number; 1 is no guidance, 1 to 4 is usual")
     return denoise if scale == 1 else Guided(denoise, scale, drop)

@@ -63,6 +63,7 @@ def _run(denoise, x, levels, step, noise, cond):
         yield state
 
 def _no_noise(_sigma_from, _sigma_to):
-    raise InputError("this sampler adds noise: pass noise=, for example item_noise(x.shape[1:], range(len(x)), seed, x)")
+    raise InputError("this sampler adds noise: pass noise=, "
+                     "for example item_noise(x.shape[1:], range(len(x)), seed, x)")
 
 def _brief(v): return ', '.join(f'{s:g}' for s in v[:6]) + (', …' if len(v) > 6 else '')

@@ -48,7 +48,8 @@ def brownian_noise(
         left, right = where(level, k - 1), where(level, k + 1)
         return bridge(where(level, k), left, right, node(level, k - 1), node(level, k + 1), (level, k))
     def leaf(sigma):
-        if not 1e-5 < sigma < 1e5: raise InputError(f"sigma (={sigma:g}) is outside of the path; allowed: 1e-05 to 100000")
+        if not 1e-5 < sigma < 1e5:
+            raise InputError(f"sigma (={sigma:g}) is outside of the path; allowed: 1e-05 to 100000")
         return math.floor((math.log(sigma) - low) / (high - low) * 2**depth)
     def path(sigma):
         k = leaf(sigma)
@@ -56,9 +57,11 @@ def brownian_noise(
         return bridge(math.log(sigma), left, right, node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
     def noise(sigma_from: float, sigma_to: float) -> Images:
         if sigma_to > sigma_from:
-            raise InputError(f"a Brownian path goes down, not from {sigma_from:g} up to {sigma_to:g}; with churn use item_noise")
+            raise InputError(f"a Brownian path goes down, not from {sigma_from:g} up to {sigma_to:g}; "
+                             "with churn use item_noise")
         if leaf(sigma_from) == leaf(sigma_to):
-            raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; take fewer steps or item_noise")
+            raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; "
+                             "take fewer steps or item_noise")
         gap = time(math.log(sigma_to)) - time(math.log(sigma_from))
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise

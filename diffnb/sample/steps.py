@@ -59,7 +59,8 @@ def ancestral_sigmas(
     "Two levels whose squares add up to that of `sigma_next`; raises `InputError` for an `eta` that cannot be"
     if not 0 <= eta < math.inf: raise InputError(f"eta (={eta}) must be 0 or more; 0 adds no noise, 1 as much as DDPM")
     if eta and sigma_next > sigma:
-        raise InputError(f"eta (={eta}) adds noise, and cannot be used on the way up from {sigma:g} to {sigma_next:g}: use eta=0")
+        raise InputError(f"eta (={eta}) adds noise, and cannot be used on the way up from {sigma:g} to {sigma_next:g}: "
+                         "use eta=0")
     up = min(sigma_next, eta * sigma_next * max(0, 1 - (sigma_next / sigma)**2)**.5)
     return max(0, sigma_next**2 - up**2)**.5, up
 
@@ -96,11 +97,11 @@ def heun(
 
 # %% ../../nbs/sample/01_steps.ipynb #2e3c0391
 def exp_adams_weights(
-    offsets: Sequence[float],  # places of the estimates, all different: 0 is the start of the step, 1 its end, < 0 before it
-    length: float,             # ln(sigma / level after the update); inf is allowed
-) -> list[float]:              # weight of each estimate; they sum to 1
+    offsets: Sequence[float], # places of the estimates, all different: the step goes from 0 to 1, earlier ones are < 0
+    length: float,            # ln(sigma / level after the update); inf is allowed
+) -> list[float]:             # weight of each estimate; they sum to 1
     "Weights of estimates whose combination takes the step of the polynomial through them"
-    if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]  # at the middle, as published; exact for short steps
+    if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]    # as published; exact for short steps
     powers = range(len(offsets))
     if abs(length) < 1:
         series = lambda k: sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20))
