@@ -120,11 +120,12 @@ def table_schedule(
 ) -> Tensor:                       # float64 (n_steps+1,), decreasing, ends in 0
     "Noise levels at some steps of a table, then 0; raises `InputError` where they would not begin at noise"
     total = len(sigmas)
-    if not 1 <= n_steps <= total: raise InputError(f"n_steps (={n_steps}) must be 1 to {total}, the length of the table")
+    if not 1 <= n_steps <= total:
+        raise InputError(f"n_steps (={n_steps}) must be 1 to {total}, the length of the table")
     steps = spacing(total, n_steps)
     if steps.max() >= total or n_steps == 1 and steps[0] < total / 2:
-        raise InputError(f"{n_steps} steps of a table of {total} would begin at step {steps[0]}, which is not where noise is; "
-                         "use trailing, or fewer steps with an offset")
+        raise InputError(f"{n_steps} steps of a table of {total} would begin at step {steps[0]}, "
+                         "which is not where noise is; use trailing, or fewer steps with an offset")
     return torch.cat([sigmas.double()[steps], torch.zeros(1, dtype=torch.float64)])
 
 # %% ../../nbs/use/01_interop.ipynb #7873387c
@@ -178,7 +179,8 @@ def scheduler_sigmas(
     else:
         kind = config.get('beta_schedule', 'linear')
         if kind not in _tables:
-            raise InputError(f"beta_schedule {kind!r} is not known; allowed: {', '.join(_tables)}; or give trained_betas")
+            raise InputError(f"beta_schedule {kind!r} is not known; allowed: {', '.join(_tables)}; "
+                             "or give trained_betas")
         ends = config.get('beta_start', 1e-4), config.get('beta_end', .02)
         betas = _tables[kind](config.get('num_train_timesteps', 1000), *ends)
     return betas_to_sigmas(zero_terminal(betas) if config.get('rescale_betas_zero_snr') else betas)
@@ -216,7 +218,8 @@ def _refuse(config, name):   # raise for what a recipe cannot represent
     if name.removesuffix('Scheduler') not in _classes: refused.append(f'class {name}')
     if refused:
         raise InputError(f"this scheduler config cannot be represented: {', '.join(refused)}; "
-                         "write a Denoiser with a Parameterization of your own, or wrap a function with rename_conditions()")
+                         "write a Denoiser with a Parameterization of your own, "
+                         "or wrap a function with rename_conditions()")
 
 def from_diffusers(
     net: nn.Module,             # UNet2DModel or alike: net(x, timestep, class_labels=...).sample
