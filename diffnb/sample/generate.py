@@ -23,13 +23,13 @@ def sample(
     denoise: Denoise,
     spec: DataSpec,
     recipe: Recipe,               # schedule and its ends, in units of the data's standard deviation
-    n: int | None = None,         # how many; None: as many as the conditions have rows
+    n: int | None = None,         # number of samples; None: as many as the conditions have rows
     seed: int = 0,                # seed of start noise and step noise
     n_steps: int = 25,            # steps of the sampler
     step: SamplerStep = scale_noise(heun(churn=.4), 1.01),
     bs: int = 64,                 # images at once
     first: int = 0,               # index of the first sample
-    noise: Callable[..., NoiseSource] = item_noise, # (shape, items, seed, like) -> noise for stochastic steps; or brownian_noise
+    noise: Callable[..., NoiseSource] = item_noise, # makes the noise of stochastic steps; or brownian_noise
     device: torch.device | str = 'cpu', # where the denoiser is
     watch: Callable[[State], Any] | None = None, # called with every state of every batch
     **cond: Tensor | None,        # conditions, a row for each sample, such as label=
@@ -38,7 +38,8 @@ def sample(
     given = {k: v for k, v in cond.items() if v is not None}
     n = max((len(v) for v in given.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in given.values()):
-        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, must have one row for each sample")
+        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, "
+                         "must have one row for each sample")
     sigmas, out = recipe.scaled(spec.std).sigmas(n_steps), []
     for lo in range(0, n, bs):
         items = range(first + lo, first + min(lo + bs, n))
@@ -47,30 +48,33 @@ def sample(
         part = {k: v[lo:lo + bs].to(device) for k, v in given.items()}
         for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **part):
             if watch: watch(state)
-        out.append(state.x.cpu())
+            x = state.x
+        out.append(x.cpu())
     return torch.cat(out)
 
-quality: dict[str, Any] = dict(n_steps=25, step=scale_noise(heun(churn=.4), 1.01))    # the default of `sample`: 49 evaluations
+# the default of `sample`: 49 evaluations
+quality: dict[str, Any] = dict(n_steps=25, step=scale_noise(heun(churn=.4), 1.01))
 # 12 evaluations, for when waiting is worse; level 2 for images in -1…1
 fast: dict[str, Any] = dict(n_steps=12, step=switch_sampler(2., unipc(2), scale_noise(multistep(2, eta=1.), 1.01)))
 
 # %% ../../nbs/sample/05_generate.ipynb #abf5873a
 def pick_conditions(
     spec: DataSpec,
-    n: int,                  # how many samples
-    **wanted: Any,           # condition = what to repeat in turn; missing or None: its default
+    n: int,                  # number of samples
+    **wanted: Any,           # name of a condition = values to repeat in turn; missing or None: its default
 ) -> Batch:                  # a row for each sample
     "Conditions for n samples; raises `InputError` for a condition or value that the data do not have"
     unknown = [k for k, v in wanted.items() if v is not None and k not in spec.conditions]
     if unknown:
-        raise InputError(f"{unknown[0]} {wanted[unknown[0]]!r} for a model without the condition {unknown[0]!r}; allowed: {', '.join(spec.conditions) or 'no conditions'}")
+        raise InputError(f"{unknown[0]} {wanted[unknown[0]]!r} for a model without the condition {unknown[0]!r}; "
+                         f"allowed: {', '.join(spec.conditions) or 'no conditions'}")
     picked = {k: c.pick(n, wanted.get(k)) for k, c in spec.conditions.items()}
     return {k: v for k, v in picked.items() if v is not None}
 
 def sample_from(
     denoise: Denoiser,       # trained or loaded
-    n: int = 20,             # how many, 1 or more
-    label: Any = None,       # what to repeat in turn, such as names of classes; None: all classes
+    n: int = 20,             # number of samples, 1 or more
+    label: Any = None,       # values to repeat in turn, such as names of classes; None: all classes
     seed: int = 0,           # seed of start noise and step noise
     guide: Callable[[Denoise], Denoise] | None = None,   # such as partial(cfg, scale=2)
     **kw: Any,               # other conditions by name, and arguments of `sample`: n_steps, step, bs, watch, …
@@ -78,6 +82,6 @@ def sample_from(
     "Images from a trained denoiser"
     if n < 1: raise InputError(f"n (={n}) must be 1 or more")
     others = {k: kw.pop(k) for k in list(kw) if k in denoise.spec.conditions}
-    cond = pick_conditions(denoise.spec, n, label=label, **others)
+    kw.update(pick_conditions(denoise.spec, n, label=label, **others))
     device = next((p.device for p in denoise.parameters()), torch.device('cpu'))
-    return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, n, seed, device=device, **kw, **cond)
+    return sample(guide(denoise) if guide else denoise, denoise.spec, denoise.recipe, n, seed, device=device, **kw)

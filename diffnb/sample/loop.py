@@ -25,7 +25,8 @@ def sample_steps(
 ) -> Iterator[State]:                   # a state after each step; the last has sigma 0 and the final x
     "Sample from noise, one step after the other; raises `InputError` for noise levels that do not decrease to 0"
     levels = [float(s) for s in sigmas]
-    if len(levels) < 2 or levels[-1] != 0 or not all(a > b for a, b in zip(levels, levels[1:])) or not levels[0] < math.inf:
+    decreasing = all(a > b for a, b in zip(levels, levels[1:]))
+    if len(levels) < 2 or levels[-1] != 0 or not decreasing or not levels[0] < math.inf:
         raise InputError(f"sigmas must be finite, decrease and end in 0; got {_brief(levels)}: "
                          "use recipe.sigmas(n_steps) or a schedule of diffnb.noise.schedule")
     yield from _run(denoise, x, levels, step, noise or _no_noise, cond)
@@ -36,12 +37,13 @@ def invert_steps(
     sigmas: Tensor | Sequence[float],   # as for `sample_steps`; used backwards, without the 0
     step: SamplerStep = heun(),         # a sampler that adds no noise
     **cond: Tensor,                     # conditions, such as label=
-) -> Iterator[State]:                   # a state after each step; the last has the highest level: the noise that makes these images
-    "Follow the sampling trajectory backwards, from an image to its noise"
+) -> Iterator[State]:                   # a state after each step; the last is at the highest level
+    "Follow the sampling trajectory backwards, from images to the noise from which the sampler makes them"
     levels = [float(s) for s in sigmas][::-1]
     ended, levels = levels[:1] == [0.], levels[1:]
     if not ended or len(levels) < 2 or not all(0 < a < b < math.inf for a, b in zip(levels, levels[1:])):
-        raise InputError(f"sigmas must be finite, decrease, end in 0 and have two levels above it; got {_brief([float(s) for s in sigmas])}")
+        raise InputError("sigmas must be finite, decrease, end in 0 and have two levels above it; "
+                         f"got {_brief([float(s) for s in sigmas])}")
     yield from _run(denoise, x, levels, step, _no_noise, cond)
 
 def network_evals(
@@ -57,9 +59,11 @@ def _run(denoise, x, levels, step, noise, cond):
     for sigma_next in levels[1:]:
         before = state.n_evals
         with torch.no_grad(): state = step(denoise, state, sigma_next, noise, cond)
-        state = replace(state, n_evals=before + each * (state.n_evals - before))
+        state = replace(state, n_evals=before + each * (state.n_evals - before))    # steps count calls of the denoiser
         yield state
 
-def _no_noise(sigma_from, sigma_to):
-    raise InputError("this sampler adds noise: pass noise=, for example item_noise(x.shape[1:], range(len(x)), seed, x)")
+def _no_noise(_sigma_from, _sigma_to):
+    raise InputError("this sampler adds noise: pass noise=, "
+                     "for example item_noise(x.shape[1:], range(len(x)), seed, x)")
+
 def _brief(v): return ', '.join(f'{s:g}' for s in v[:6]) + (', …' if len(v) > 6 else '')

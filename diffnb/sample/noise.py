@@ -9,49 +9,59 @@ __all__ = ['item_noise', 'brownian_noise']
 import math
 from functools import lru_cache
 from torch import Tensor
-from ..core.types import InputError, NoiseSource
+from ..core.types import Images, InputError, NoiseSource
 from ..core.random import randn_items
 
 # %% ../../nbs/sample/04_noise.ipynb #50354b3b
 def item_noise(
-    shape: tuple,            # of one picture, (C, H, W)
+    shape: tuple[int, ...],  # of one image, (C, H, W)
     items: range,            # global indices of the samples
     seed: int,               # the user's seed
-    like: Tensor,            # dtype and device of the answer
+    like: Tensor,            # a tensor with the dtype and device of the noise
 ) -> NoiseSource:
-    "Noise for stochastic steps in which each sample has its own address"
-    return lambda sigma_from, sigma_to: randn_items(shape, items, seed, 'step noise', f'{sigma_from:.6g} to {sigma_to:.6g}').to(like)
+    "Noise for stochastic steps in which each sample has its own key"
+    def noise(sigma_from: float, sigma_to: float) -> Images:
+        return randn_items(shape, items, seed, 'step noise', f'{sigma_from:.6g} to {sigma_to:.6g}').to(like)
+    return noise
 
 # %% ../../nbs/sample/04_noise.ipynb #b39c00e8
 def brownian_noise(
-    shape: tuple,            # of one picture, (C, H, W)
+    shape: tuple[int, ...],  # of one image, (C, H, W)
     items: range,            # global indices of the samples
     seed: int,               # the user's seed
-    like: Tensor,            # dtype and device of the answer
-) -> NoiseSource:            # levels within 1e-5…1e5
+    like: Tensor,            # a tensor with the dtype and device of the noise
+) -> NoiseSource:            # for levels within 1e-5…1e5
     "Noise cut from one Brownian path per sample, whatever the steps; exact for eta=1"
-    low, high, depth = math.log(1e-5), math.log(1e5), 13                    # leaves 0.28 % of sigma wide
+    low, high, depth = math.log(1e-5), math.log(1e5), 13                    # leaves are 0.28 % of sigma wide
     time = lambda l: math.exp(-2 * l)                                       # 1/sigma^2
     normal = lambda *place: randn_items(shape, items, seed, 'brownian', place).double()
-    def between(l, left, right, w_left, w_right, place):                    # a Brownian bridge; time falls with l
+    def bridge(l, left, right, w_left, w_right, place):                     # a Brownian bridge; time falls with l
         t, t0, t1 = time(l), time(right), time(left)
-        return w_right + (t - t0) / (t1 - t0) * (w_left - w_right) + ((t - t0) * (t1 - t) / (t1 - t0))**.5 * normal(*place)
+        std = ((t - t0) * (t1 - t) / (t1 - t0))**.5
+        return w_right + (t - t0) / (t1 - t0) * (w_left - w_right) + std * normal(*place)
     where = lambda level, k: low + (high - low) * k / 2**level
     @lru_cache(4 * depth)
     def node(level, k):
         if k == 2**level: return time(high)**.5 * normal('high')
         if k == 0: return node(0, 1) + (time(low) - time(high))**.5 * normal('low')
         if k % 2 == 0: return node(level - 1, k // 2)
-        return between(where(level, k), where(level, k - 1), where(level, k + 1), node(level, k - 1), node(level, k + 1), (level, k))
+        left, right = where(level, k - 1), where(level, k + 1)
+        return bridge(where(level, k), left, right, node(level, k - 1), node(level, k + 1), (level, k))
     def leaf(sigma):
-        if not 1e-5 < sigma < 1e5: raise InputError(f"sigma (={sigma:g}) is outside of the path; allowed: 1e-05 to 100000")
+        if not 1e-5 < sigma < 1e5:
+            raise InputError(f"sigma (={sigma:g}) is outside of the path; allowed: 1e-05 to 100000")
         return math.floor((math.log(sigma) - low) / (high - low) * 2**depth)
     def path(sigma):
-        l, k = math.log(sigma), leaf(sigma)
-        return between(l, where(depth, k), where(depth, k + 1), node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
-    def noise(sigma_from, sigma_to):
-        if sigma_to > sigma_from: raise InputError(f"a path is walked down, not from {sigma_from:g} up to {sigma_to:g}; with churn use item_noise")
-        if leaf(sigma_from) == leaf(sigma_to): raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; take fewer steps or item_noise")
+        k = leaf(sigma)
+        left, right = where(depth, k), where(depth, k + 1)
+        return bridge(math.log(sigma), left, right, node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
+    def noise(sigma_from: float, sigma_to: float) -> Images:
+        if sigma_to > sigma_from:
+            raise InputError(f"a Brownian path goes down, not from {sigma_from:g} up to {sigma_to:g}; "
+                             "with churn use item_noise")
+        if leaf(sigma_from) == leaf(sigma_to):
+            raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; "
+                             "take fewer steps or item_noise")
         gap = time(math.log(sigma_to)) - time(math.log(sigma_from))
         return ((path(sigma_to) - path(sigma_from)) / math.copysign(abs(gap)**.5, gap)).to(like)
     return noise

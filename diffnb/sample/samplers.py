@@ -13,11 +13,11 @@ samplers: dict[str, SamplerStep] = {
     'euler':        euler(),                # = DDIM = DPM-Solver++(1) = Euler on a rectified flow
     'ddim':         euler(),                # arXiv:2010.02502 with eta = 0; other eta: euler(eta)
     'ancestral':    euler(eta=1.),          # Euler ancestral
-    'ddpm':         euler(eta=1.),          # arXiv:2006.11239 with the small variance; the large one: ddpm_large(std of the data)
+    'ddpm':         euler(eta=1.),          # arXiv:2006.11239, small variance; the large one: ddpm_large(std of data)
     'heun':         heun(),                 # EDM's deterministic sampler
     'edm':          heun(churn=.1),         # EDM's stochastic sampler, S_churn = .1 n_steps
     'dpmpp_2m':     multistep(2),           # DPM-Solver++(2M)
     'dpmpp_3m':     multistep(3),           # DPM-Solver++(3M), with the factor that makes it third order
     'dpmpp_2m_sde': multistep(2, eta=1.),   # SDE-DPM-Solver++(2M)
     'dpmpp_3m_sde': multistep(3, eta=1.),
-    'unipc':        unipc(2)}               # UniPC-2; its two variants B1 and B2 differ only where two guesses are mixed, here B2
+    'unipc':        unipc(2)}               # UniPC-2, variant B2; B1 differs only where it combines two estimates

@@ -8,6 +8,7 @@ __all__ = ['State', 'SamplerStep', 'denoise_at', 'euler_update', 'ancestral_sigm
 
 # %% ../../nbs/sample/01_steps.ipynb #b9fd2abf
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 import torch
@@ -21,12 +22,15 @@ class State:
     sigma: float                    # noise level of `x`
     x: Images                       # the image as it is now
     denoised: Images | None = None  # the latest estimate of the clean image; None before the first step
-    history: tuple[tuple[float, Images, Images], ...] = ()   # earlier (sigma, x, denoised), latest first, as many as the sampler needs
+    # earlier (sigma, x, denoised), latest first, as many as the sampler needs
+    history: tuple[tuple[float, Images, Images], ...] = ()
     n_evals: int = 0                # evaluations of the network so far, for each image
 
 class SamplerStep(Protocol):
-    "One step of a sampler, to a lower noise level; `noise` is called by stochastic samplers only"
-    def __call__(self, denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch, /) -> State: ...
+    "One step of a sampler, to another noise level; only stochastic samplers call `noise`"
+    def __call__(self, denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch, /) -> State:
+        "The state at level `sigma_next`; `state` is not changed"
+        ...
 
 def denoise_at(
     denoise: Denoise,
@@ -40,29 +44,31 @@ def denoise_at(
 def euler_update(
     x: Images,               # images at level `sigma`
     denoised: Images,        # estimate of the clean images
-    sigma: float,            # level now
-    sigma_next: float,       # level wanted
+    sigma: float,            # noise level of `x`
+    sigma_next: float,       # noise level of the result
 ) -> Images:
-    "Keep estimate and direction of the noise, change its size from `sigma` to `sigma_next`"
+    "Images at level `sigma_next`: the same estimate and direction of the noise, another size"
     return denoised + (sigma_next / sigma) * (x - denoised)
 
 # %% ../../nbs/sample/01_steps.ipynb #d42392e8
 def ancestral_sigmas(
-    sigma: float,            # level now
-    sigma_next: float,       # level wanted
+    sigma: float,            # noise level before the step
+    sigma_next: float,       # noise level after it
     eta: float,              # share of fresh noise, 0 (none) to 1 (as DDPM)
 ) -> tuple[float, float]:    # level to step down to; standard deviation of the noise to add there
-    "Two levels whose squares add up to that of `sigma_next`"
+    "Two levels whose squares add up to that of `sigma_next`; raises `InputError` for an `eta` that cannot be"
     if not 0 <= eta < math.inf: raise InputError(f"eta (={eta}) must be 0 or more; 0 adds no noise, 1 as much as DDPM")
-    if eta and sigma_next > sigma: raise InputError(f"eta (={eta}) adds noise, and cannot be used on the way up from {sigma:g} to {sigma_next:g}: use eta=0")
+    if eta and sigma_next > sigma:
+        raise InputError(f"eta (={eta}) adds noise, and cannot be used on the way up from {sigma:g} to {sigma_next:g}: "
+                         "use eta=0")
     up = min(sigma_next, eta * sigma_next * max(0, 1 - (sigma_next / sigma)**2)**.5)
     return max(0, sigma_next**2 - up**2)**.5, up
 
 def euler(
     eta: float = 0.,         # share of fresh noise: 0 is DDIM, 1 is Euler ancestral
 ) -> SamplerStep:
-    "First-order step: one move, one evaluation"
-    ancestral_sigmas(1., 1., eta)
+    "First-order step: one update, one evaluation"
+    ancestral_sigmas(1., 1., eta)        # raises for a bad eta
     def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
         D = denoise_at(denoise, state.x, state.sigma, cond)
         down, up = ancestral_sigmas(state.sigma, sigma_next, eta)
@@ -73,10 +79,11 @@ def euler(
 
 # %% ../../nbs/sample/01_steps.ipynb #8d98b5de
 def heun(
-    churn: float = 0.,       # raise the noise level by this share before each step, 0 to 0.41
+    churn: float = 0.,       # share by which fresh noise raises the level before each step, 0 to 0.41
 ) -> SamplerStep:
-    "Second-order step: two moves, two evaluations (one where the next level is 0)"
-    if not 0 <= churn <= .4143: raise InputError(f"churn (={churn}) must be 0 to 0.41; EDM's is S_churn / n_steps, at most sqrt(2) - 1")
+    "Second-order step: two updates, two evaluations (one where the next level is 0)"
+    if not 0 <= churn <= .4143:
+        raise InputError(f"churn (={churn}) must be 0 to 0.41; EDM's is S_churn / n_steps, at most sqrt(2) - 1")
     def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
         x, sigma = state.x, state.sigma * (1 + churn)
         if churn: x = x + (sigma**2 - state.sigma**2)**.5 * noise(state.sigma, sigma)
@@ -90,46 +97,51 @@ def heun(
 
 # %% ../../nbs/sample/01_steps.ipynb #2e3c0391
 def exp_adams_weights(
-    offsets: list,       # where the guesses were made: 0 is now, 1 the end of the step, negative is earlier; all different
-    length: float,       # of the move, ln(sigma / level that is moved to); inf is allowed
-) -> list:               # a weight for each guess; they sum to 1
-    "The mix of guesses whose move is that of the polynomial through them"
-    if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]  # half way, as published; exact for short steps
-    if abs(length) < 1: mean = [sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20)) for k in range(len(offsets))]
-    else:                                                                # integrals of u^k e^(length (u-1)) over 0…1, up to a factor
+    offsets: Sequence[float], # places of the estimates, all different: the step goes from 0 to 1, earlier ones are < 0
+    length: float,            # ln(sigma / level after the update); inf is allowed
+) -> list[float]:             # weight of each estimate; they sum to 1
+    "Weights of estimates whose combination takes the step of the polynomial through them"
+    if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]    # as published; exact for short steps
+    powers = range(len(offsets))
+    if abs(length) < 1:
+        series = lambda k: sum((-length)**j * math.factorial(k) / math.factorial(k + j + 1) for j in range(20))
+        mean = [series(k) for k in powers]
+    else:                                         # integrals of u^k e^(length (u-1)) over 0…1, up to a factor
         mean = [-math.expm1(-length)]
-        for k in range(1, len(offsets)): mean.append(1 - k / length * mean[-1])
-    powers = torch.tensor([[s**k for s in offsets] for k in range(len(offsets))], dtype=torch.float64)
-    return torch.linalg.solve(powers, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
+        for k in powers[1:]: mean.append(1 - k / length * mean[-1])
+    rows = torch.tensor([[s**k for s in offsets] for k in powers], dtype=torch.float64)
+    return torch.linalg.solve(rows, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
 
 def extrapolate(
-    nodes: tuple,        # (sigma, x, denoised) of guesses on the way
-    sigma: float,        # level where the step begins
-    sigma_next: float,   # level where it ends, > 0
-    down: float = None,  # level that is moved to, if noise brings it back up; None: sigma_next
-) -> Images:             # the guess to move with
-    "One guess that stands for all on the way from `sigma` to `sigma_next`"
+    nodes: Sequence[tuple[float, Images, Images]],   # (sigma, x, denoised) of known estimates
+    sigma: float,                # level where the step begins
+    sigma_next: float,           # level where it ends, > 0
+    down: float | None = None,   # level after the update, if noise then raises it to sigma_next; None: sigma_next
+) -> Images:
+    "One estimate that stands for all estimates between `sigma` and `sigma_next`"
     down = sigma_next if down is None else down
     offsets = [math.log(sigma / s) / math.log(sigma / sigma_next) for s, _, _ in nodes]
     weights = exp_adams_weights(offsets, math.log(sigma / down) if down else math.inf)
-    return sum(w * D for w, (_, _, D) in zip(weights, nodes))
+    out = torch.zeros_like(nodes[0][2])
+    for w, (_, _, D) in zip(weights, nodes): out = out + w * D
+    return out
 
 def multistep(
-    order: int = 2,      # 1 is Euler, 2 and 3 use one and two guesses of earlier steps
+    order: int = 2,      # 1 is Euler, 2 and 3 use one and two estimates of earlier steps
     eta: float = 0.,     # share of fresh noise, as in `euler`
 ) -> SamplerStep:
-    "Multistep: one evaluation and the memory of the last ones (Lu et al. 2022, arXiv:2211.01095)"
+    "Multistep: one evaluation, combined with the estimates of earlier steps (Lu et al. 2022, arXiv:2211.01095)"
     if order not in (1, 2, 3): raise InputError(f"order {order!r} is not known; allowed: 1, 2, 3")
-    ancestral_sigmas(1., 1., eta)
+    ancestral_sigmas(1., 1., eta)        # raises for a bad eta
     def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
-        D = guess = denoise_at(denoise, state.x, state.sigma, cond)
+        D = estimate = denoise_at(denoise, state.x, state.sigma, cond)
         down, up = ancestral_sigmas(state.sigma, sigma_next, eta)
         nodes = history = ((state.sigma, state.x, D),) + state.history[:order - 1]
-        if order == 3 and not state.history and sigma_next > 0:  # a first step of first order would cap the whole walk
+        if order == 3 and not state.history and sigma_next > 0:  # a first-order first step would limit the whole run
             trial = euler_update(state.x, D, state.sigma, sigma_next)
             nodes = history + ((sigma_next, trial, denoise_at(denoise, trial, sigma_next, cond)),)
-        if sigma_next > 0: guess = extrapolate(nodes, state.sigma, sigma_next, down)
-        x = euler_update(state.x, guess, state.sigma, down)
+        if sigma_next > 0: estimate = extrapolate(nodes, state.sigma, sigma_next, down)
+        x = euler_update(state.x, estimate, state.sigma, down)
         if up > 0: x = x + up * noise(state.sigma, sigma_next)
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, history=history,
                        n_evals=state.n_evals + 1 + len(nodes) - len(history))
@@ -137,19 +149,20 @@ def multistep(
 
 # %% ../../nbs/sample/01_steps.ipynb #b582d2cd
 def unipc(
-    order: int = 2,      # guesses used to predict, 1 to 3; the correction uses one more
+    order: int = 2,      # number of estimates in the prediction, 1 to 3; the correction uses one more
 ) -> SamplerStep:
-    "Predictor and corrector: one evaluation, of an order higher by one than its number of guesses"
+    "Predictor and corrector: one evaluation, order of accuracy `order` + 1 (arXiv:2302.04867)"
     if order not in (1, 2, 3): raise InputError(f"order {order!r} is not known; allowed: 1, 2, 3")
-    def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
+    def step(denoise: Denoise, state: State, sigma_next: float, _noise: NoiseSource, cond: Batch) -> State:
         sigma, x = state.sigma, state.x
-        D = guess = denoise_at(denoise, x, sigma, cond)
-        if state.history:                                          # repeat the last step, knowing where it led
+        D = estimate = denoise_at(denoise, x, sigma, cond)
+        if state.history:                                          # repeat the last step with the estimate at its end
             before, x_before, _ = state.history[0]
             x = euler_update(x_before, extrapolate(state.history + ((sigma, x, D),), before, sigma), before, sigma)
         history = ((sigma, x, D),) + state.history[:order - 1]
-        if sigma_next > 0: guess = extrapolate(history, sigma, sigma_next)
-        return replace(state, i=state.i + 1, sigma=sigma_next, x=euler_update(x, guess, sigma, sigma_next), denoised=D, history=history, n_evals=state.n_evals + 1)
+        if sigma_next > 0: estimate = extrapolate(history, sigma, sigma_next)
+        return replace(state, i=state.i + 1, sigma=sigma_next, x=euler_update(x, estimate, sigma, sigma_next),
+                       denoised=D, history=history, n_evals=state.n_evals + 1)
     return step
 
 # %% ../../nbs/sample/01_steps.ipynb #e5aace73
@@ -160,7 +173,8 @@ def ddpm_large(
     def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
         D, (down, _) = denoise_at(denoise, state.x, state.sigma, cond), ancestral_sigmas(state.sigma, sigma_next, 1.)
         x, v, v_next = euler_update(state.x, D, state.sigma, down), state.sigma**2, sigma_next**2
-        if sigma_next > 0: x = x + ((std**2 + v_next) * (v - v_next) / (std**2 + v))**.5 * noise(state.sigma, sigma_next)
+        if sigma_next > 0:
+            x = x + ((std**2 + v_next) * (v - v_next) / (std**2 + v))**.5 * noise(state.sigma, sigma_next)
         return replace(state, i=state.i + 1, sigma=sigma_next, x=x, denoised=D, n_evals=state.n_evals + 1)
     return step
 
@@ -170,14 +184,19 @@ def switch_sampler(
     above: SamplerStep,    # for levels above it
     below: SamplerStep,    # from there on
 ) -> SamplerStep:
-    "Use one sampler at high noise and another below; the solver history carries over"
+    "Use one sampler at high noise and another below; the history of estimates carries over"
     if not sigma >= 0: raise InputError(f"sigma (={sigma}) must be 0 or more, in the unit of the noise levels")
-    return lambda denoise, state, sigma_next, noise, cond: (above if state.sigma > sigma else below)(denoise, state, sigma_next, noise, cond)
+    def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
+        return (above if state.sigma > sigma else below)(denoise, state, sigma_next, noise, cond)
+    return step
 
 def scale_noise(
     step: SamplerStep,   # a sampler that adds noise
-    s_noise: float,      # factor on its noise, 0.9 to 1.1; 1 is the noise that the level says
+    s_noise: float,      # factor on its noise, 0.9 to 1.1; 1 changes nothing
 ) -> SamplerStep:
-    "The same sampler with slightly more or less noise than its levels say: S_noise of arXiv:2206.00364, algorithm 2 (diffusers' `scale_noise` is something else)"
-    if not .9 <= s_noise <= 1.1: raise InputError(f"s_noise (={s_noise}) must be 0.9 to 1.1, where 1 is as much noise as the level says")
-    return lambda denoise, state, sigma_next, noise, cond: step(denoise, state, sigma_next, lambda a, b: s_noise * noise(a, b), cond)
+    "The same sampler with its noise times S_noise (arXiv:2206.00364, algorithm 2); not diffusers' `scale_noise`"
+    if not .9 <= s_noise <= 1.1:
+        raise InputError(f"s_noise (={s_noise}) must be 0.9 to 1.1, where 1 is as much noise as the level says")
+    def scaled(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
+        return step(denoise, state, sigma_next, lambda a, b: s_noise * noise(a, b), cond)
+    return scaled

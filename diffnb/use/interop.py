@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['betas_to_sigmas', 'sigmas_to_betas', 'linear_betas', 'cosine_betas', 'sigmoid_betas', 'zero_terminal', 'table_time',
-           'leading', 'linspace', 'trailing', 'table_grid', 'renamed', 'TimestepNet', 'scheduler_sigmas',
+           'leading', 'linspace', 'trailing', 'table_schedule', 'rename_conditions', 'TimestepNet', 'scheduler_sigmas',
            'SchedulerRecipe', 'scheduler_recipe', 'from_diffusers']
 
 # %% ../../nbs/use/01_interop.ipynb #473e63e9
@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor, nn
-from ..core.types import InputError, Images, Labels, Sigmas
+from ..core.types import Denoise, Images, InputError, Labels, Sigmas
+from ..data.conditions import Condition, NoCondition
 from ..data.spec import DataSpec
-from ..noise.schedule import Coordinate, uniform_density, coordinates, eps_weight, uniform_in, flow_weight, shifted, uniform_time, v_weight
+from ..noise.schedule import Coordinate, coordinates, shifted, uniform_density, uniform_in, uniform_time
+from ..noise.schedule import eps_weight, flow_weight, v_weight
 from ..noise.corrupt import add_noise
 from ..denoise.precondition import parameterizations
 from ..denoise.target import CleanTarget
@@ -24,12 +26,16 @@ from ..denoise.recipe import Recipe
 from ..denoise.denoiser import Denoiser
 
 # %% ../../nbs/use/01_interop.ipynb #fc85ebb1
-def betas_to_sigmas(betas: Tensor) -> Tensor: # (T,), each in 0…1; 1 is allowed for the last
+def betas_to_sigmas(
+    betas: Tensor,       # (T,), each in 0…1; 1 is allowed for the last
+) -> Tensor:
     "Noise levels of a table of betas, float64 (T,), increasing"
     log_kept = torch.log1p(-betas.double()).cumsum(0)          # ln(alpha_bar)
     return torch.expm1(-log_kept).sqrt()
 
-def sigmas_to_betas(sigmas: Tensor) -> Tensor: # (T,), increasing, > 0
+def sigmas_to_betas(
+    sigmas: Tensor,      # (T,), increasing, > 0
+) -> Tensor:
     "The table of betas with these noise levels, float64 (T,)"
     log_kept = -torch.log1p(sigmas.double()**2)
     return -torch.expm1(log_kept.diff(prepend=log_kept.new_zeros(1)))
@@ -38,7 +44,7 @@ def linear_betas(
     n: int = 1000,       # steps of the table
     lo: float = 1e-4,    # first beta
     hi: float = .02,     # last beta
-    root: float = 1.,    # even in beta**(1/root): 1 is DDPM's table, 2 Stable Diffusion's "scaled linear"
+    root: float = 1.,    # beta**(1/root) grows linearly: 1 is DDPM's table, 2 Stable Diffusion's "scaled linear"
 ) -> Tensor:             # float64 (n,)
     "Betas of Ho et al. 2020 (arXiv:2006.11239), or of Rombach et al. 2022 (arXiv:2112.10752) with root 2"
     return torch.linspace(lo**(1/root), hi**(1/root), n, dtype=torch.float64)**root
@@ -70,16 +76,16 @@ def zero_terminal(
 
 # %% ../../nbs/use/01_interop.ipynb #9340ada0
 def table_time(
-    sigmas: Tensor,      # (T,), increasing, > 0
+    sigmas: Tensor,      # table of noise levels, (T,), increasing, > 0
 ) -> Coordinate:         # value 0…T-1
     "Position in a table of noise levels, with fractions; levels outside are moved to its ends"
     table = sigmas.double().log()
-    def of_log(l):
+    def of_log(l: Tensor) -> Tensor:
         logs = table.to(l.device)
         l = l.clamp(logs[0], logs[-1])
         i = torch.searchsorted(logs, l.contiguous(), right=True).clamp(1, len(logs) - 1)
         return i - 1 + (l - logs[i-1]) / (logs[i] - logs[i-1])
-    def to_log(v):
+    def to_log(v: Tensor) -> Tensor:
         logs = table.to(v.device)
         i = v.floor().long().clamp(0, len(logs) - 2)
         return logs[i] + (v - i) * (logs[i+1] - logs[i])
@@ -90,74 +96,93 @@ def leading(
     n_steps: int,        # steps of the sampler
     offset: int = 0,     # added to each; Stable Diffusion has 1
 ) -> Tensor:             # int64 (n_steps,), decreasing
-    "Whole strides from the start: never asks about the last, noisiest steps"
+    "Whole strides from the first step of the table; the last, noisiest steps are never used"
     return torch.arange(n_steps).flip(0) * (total // n_steps) + offset
 
-def linspace(total: int, n_steps: int) -> Tensor: # (n_steps,) of 0…total-1, decreasing
-    "Both ends included"
+def linspace(
+    total: int,          # steps of the table
+    n_steps: int,        # steps of the sampler
+) -> Tensor:             # int64 (n_steps,), decreasing
+    "Equal strides with both ends of the table"
     return torch.linspace(0, total - 1, n_steps, dtype=torch.float64).round().long().flip(0)
 
-def trailing(total: int, n_steps: int) -> Tensor: # (n_steps,) of 0…total-1, decreasing
-    "Strides from the end (Lin et al. 2023, arXiv:2305.08891, section 3.3)"
+def trailing(
+    total: int,          # steps of the table
+    n_steps: int,        # steps of the sampler
+) -> Tensor:             # int64 (n_steps,), decreasing
+    "Strides from the last step of the table (Lin et al. 2023, arXiv:2305.08891, section 3.3)"
     return (total - torch.arange(n_steps, dtype=torch.float64) * total / n_steps).round().long() - 1
 
-def table_grid(
+def table_schedule(
     sigmas: Tensor,                # table of noise levels, (T,), increasing
     n_steps: int,                  # steps of the sampler, 1…T
-    spacing: Callable = trailing,  # (T, n_steps) -> steps of the table; leading, linspace or trailing
+    spacing: Callable[[int, int], Tensor] = trailing,  # (T, n_steps) -> steps of the table
 ) -> Tensor:                       # float64 (n_steps+1,), decreasing, ends in 0
-    "Levels of some steps of a table, then 0"
-    if not 1 <= n_steps <= len(sigmas): raise InputError(f"n_steps (={n_steps}) must be 1 to {len(sigmas)}, the length of the table")
-    steps = spacing(len(sigmas), n_steps)
-    if steps.max() >= len(sigmas) or n_steps == 1 and steps[0] < len(sigmas) / 2:
-        raise InputError(f"{n_steps} steps of a table of {len(sigmas)} would begin at step {steps[0]}, which is not where noise is; use trailing, or fewer steps with an offset")
+    "Noise levels at some steps of a table, then 0; raises `InputError` where they would not begin at noise"
+    total = len(sigmas)
+    if not 1 <= n_steps <= total:
+        raise InputError(f"n_steps (={n_steps}) must be 1 to {total}, the length of the table")
+    steps = spacing(total, n_steps)
+    if steps.max() >= total or n_steps == 1 and steps[0] < total / 2:
+        raise InputError(f"{n_steps} steps of a table of {total} would begin at step {steps[0]}, "
+                         "which is not where noise is; use trailing, or fewer steps with an offset")
     return torch.cat([sigmas.double()[steps], torch.zeros(1, dtype=torch.float64)])
 
 # %% ../../nbs/use/01_interop.ipynb #7873387c
-def renamed(
-    denoise: Callable,       # (x, sigma, **cond) -> x0
-    **names,                 # our name of a condition = theirs, such as label='class_cond'
-) -> Callable:               # denoise(x, sigma, label=None)
+def rename_conditions(
+    denoise: Callable[..., Images],  # (x, sigma, **cond) -> x0
+    **names: str,                    # our name of a condition = theirs, such as label='class_cond'
+) -> Denoise:
     "The same denoiser with other names for its conditions; a condition that is None is not passed on"
-    def renamed_denoise(x: Images, sigma: Sigmas, **cond) -> Images:
+    def renamed(x: Images, sigma: Sigmas, **cond: Any) -> Images:
         return denoise(x, sigma, **{names.get(k, k): v for k, v in cond.items() if v is not None})
-    return renamed_denoise
+    return renamed
 
 # %% ../../nbs/use/01_interop.ipynb #fb870892
 class TimestepNet(nn.Module):
-    "A diffusers network, which is told a timestep, as a network that is told ln(sigma)/4"
+    "A network of diffusers, which takes a timestep, as a network that takes ln(sigma)/4"
     def __init__(self,
-        net: nn.Module,           # net(x, timestep, class_labels=...).sample
-        timestep: Callable,       # sigma -> timestep, (B,) float64 both
+        net: nn.Module,                         # net(x, timestep, class_labels=...).sample
+        timestep: Callable[[Tensor], Tensor],   # sigma -> timestep, (B,) float64 both
+        condition: Condition = NoCondition(),   # what the labels mean
     ):
         super().__init__()
-        self.net, self.timestep = net, timestep
+        self.net, self.timestep, self.condition = net, timestep, condition
 
     def forward(self,
-        x: Images,                # scaled noisy pictures
-        c_noise: Tensor,          # (B,), ln(sigma)/4
-        label: Labels = None,     # passed on as class_labels
-    ) -> Images:                  # what the network predicts; a variance that it may also predict is cut off
-        "Ask the network in its own terms"
+        x: Images,                      # scaled noisy images
+        c_noise: Tensor,                # ln(sigma)/4, (B,)
+        label: Labels | None = None,    # passed on as class_labels unless all are missing
+    ) -> Images:                        # like `x`; a predicted variance is cut off
+        "Prediction of the network; raises `InputError` if only some of the labels are missing"
         t = self.timestep((4 * c_noise.double()).exp()).to(x.dtype)
-        if label is not None and (label < 0).all(): label = None
-        if label is not None and (label < 0).any(): raise InputError("some labels are -1, but this model has no class that means none: give a class for each picture, or for none")
-        return self.net(x, t, **({} if label is None else {'class_labels': label})).sample[:, :x.shape[1]]
+        given = {}
+        if label is not None and not (missing := self.condition.missing(label)).all():
+            if missing.any():
+                raise InputError("some labels are missing, but this model has no class that means none: "
+                                 "give a class for each image, or for none")
+            given['class_labels'] = label
+        return self.net(x, t, **given).sample[:, :x.shape[1]]
 
-_tables = {'linear': linear_betas, 'scaled_linear': partial(linear_betas, root=2), 'sigmoid': sigmoid_betas, 'squaredcos_cap_v2': lambda n, lo, hi: cosine_betas(n)}
-_classes = ('', 'DDPM', 'DDIM', 'PNDM', 'EulerDiscrete', 'EulerAncestralDiscrete', 'HeunDiscrete', 'LMSDiscrete', 'KDPM2Discrete', 'KDPM2AncestralDiscrete',
-            'DPMSolverMultistep', 'DPMSolverSinglestep', 'DEISMultistep', 'UniPCMultistep', 'FlowMatchEulerDiscrete', 'FlowMatchHeunDiscrete')
+_tables = {'linear': linear_betas, 'scaled_linear': partial(linear_betas, root=2), 'sigmoid': sigmoid_betas,
+           'squaredcos_cap_v2': lambda n, *_: cosine_betas(n)}
+_classes = ('', 'DDPM', 'DDIM', 'PNDM', 'EulerDiscrete', 'EulerAncestralDiscrete', 'HeunDiscrete', 'LMSDiscrete',
+            'KDPM2Discrete', 'KDPM2AncestralDiscrete', 'DPMSolverMultistep', 'DPMSolverSinglestep', 'DEISMultistep',
+            'UniPCMultistep', 'FlowMatchEulerDiscrete', 'FlowMatchHeunDiscrete')
 _predictions = {'epsilon': ('eps', eps_weight), 'sample': ('x0', torch.ones_like), 'v_prediction': ('v', v_weight)}
 
 def scheduler_sigmas(
-    config: Mapping,         # of a scheduler of diffusers that works on a table of betas
-) -> Tensor:                 # float64 (T,), increasing
-    "The table of noise levels that a scheduler's config describes"
+    config: Mapping[str, Any],   # of a scheduler of diffusers that works on a table of betas
+) -> Tensor:                     # float64 (T,), increasing
+    "The table of noise levels that a scheduler's config describes; raises `InputError` for an unknown beta_schedule"
     if config.get('trained_betas') is not None: betas = torch.as_tensor(config['trained_betas'], dtype=torch.float64)
     else:
         kind = config.get('beta_schedule', 'linear')
-        if kind not in _tables: raise InputError(f"beta_schedule {kind!r} is not known; allowed: {', '.join(_tables)}; or give trained_betas")
-        betas = _tables[kind](config.get('num_train_timesteps', 1000), config.get('beta_start', 1e-4), config.get('beta_end', .02))
+        if kind not in _tables:
+            raise InputError(f"beta_schedule {kind!r} is not known; allowed: {', '.join(_tables)}; "
+                             "or give trained_betas")
+        ends = config.get('beta_start', 1e-4), config.get('beta_end', .02)
+        betas = _tables[kind](config.get('num_train_timesteps', 1000), *ends)
     return betas_to_sigmas(zero_terminal(betas) if config.get('rescale_betas_zero_snr') else betas)
 
 class SchedulerRecipe(NamedTuple):
@@ -166,35 +191,47 @@ class SchedulerRecipe(NamedTuple):
     timestep: Callable[[Tensor], Tensor]    # sigma -> timestep that the network takes
 
 def scheduler_recipe(
-    config: Mapping,         # of a scheduler of diffusers, `scheduler.config` or the parsed scheduler_config.json
+    config: Mapping[str, Any],   # `scheduler.config` of a scheduler of diffusers, or the parsed scheduler_config.json
 ) -> SchedulerRecipe:
-    "What a scheduler's config says about row, noise levels and timesteps"
+    "Recipe and timesteps that a scheduler's config describes; raises `InputError` for what a recipe cannot represent"
     name, total = config.get('_class_name', ''), config.get('num_train_timesteps', 1000)
-    refused = [k for k in ('thresholding', 'use_dynamic_shifting', 'invert_sigmas', 'shift_terminal') if config.get(k)]
-    refused += [f"snr_shift_scale {config['snr_shift_scale']}"] if config.get('snr_shift_scale', 1.) != 1 else []
-    refused += [f"class {name}"] if name.removesuffix('Scheduler') not in _classes else []
-    if refused: raise InputError(f"this scheduler config cannot be represented: {', '.join(refused)}; write a Denoiser with a row of your own, or wrap a function with renamed()")
+    _refuse(config, name)
     if 'FlowMatch' in name:
         flow, shift = coordinates['flow time'], float(config.get('shift', 1.))
         lo, hi = flow.sigma([1 / total, 1 - 1 / total]).tolist()
-        recipe = Recipe(name, parameterizations['flow'], add_noise, CleanTarget(), uniform_density(flow, lo, hi), flow_weight, shifted(uniform_time, shift), lo, hi)
+        recipe = Recipe(name, parameterizations['flow'], add_noise, CleanTarget(), uniform_density(flow, lo, hi),
+                        flow_weight, shifted(uniform_time, shift), lo, hi)
         return SchedulerRecipe(recipe, lambda s: total * flow.of(s))
     kind = config.get('prediction_type', 'epsilon')
-    if kind not in _predictions: raise InputError(f"prediction_type {kind!r} is not known; allowed: {', '.join(_predictions)}")
+    if kind not in _predictions:
+        raise InputError(f"prediction_type {kind!r} is not known; allowed: {', '.join(_predictions)}")
     sigmas = scheduler_sigmas(config)
-    at, ends, (name_of, weight) = table_time(sigmas), (sigmas[0].item(), sigmas[-1].item()), _predictions[kind]
-    recipe = Recipe(name or 'table', parameterizations[name_of], add_noise, CleanTarget(), uniform_density(at, *ends), weight, uniform_in(at), *ends)
+    at, lo, hi, (precond, weight) = table_time(sigmas), sigmas[0].item(), sigmas[-1].item(), _predictions[kind]
+    recipe = Recipe(name or 'table', parameterizations[precond], add_noise, CleanTarget(), uniform_density(at, lo, hi),
+                    weight, uniform_in(at), lo, hi)
     return SchedulerRecipe(recipe, at.of)
 
+def _refuse(config, name):   # raise for what a recipe cannot represent
+    refused = [k for k in ('thresholding', 'use_dynamic_shifting', 'invert_sigmas', 'shift_terminal') if config.get(k)]
+    scale = config.get('snr_shift_scale', 1.)
+    if scale != 1: refused.append(f'snr_shift_scale {scale}')
+    if name.removesuffix('Scheduler') not in _classes: refused.append(f'class {name}')
+    if refused:
+        raise InputError(f"this scheduler config cannot be represented: {', '.join(refused)}; "
+                         "write a Denoiser with a Parameterization of your own, "
+                         "or wrap a function with rename_conditions()")
+
 def from_diffusers(
-    net: nn.Module,          # UNet2DModel or alike: net(x, timestep, class_labels=...).sample
-    config: Mapping,         # of the scheduler that it was trained with
-    spec: DataSpec,          # shape, range and classes of its pictures; mean and std are set to 0 and 1, as such models assume
-) -> Callable:               # denoise(x, sigma, label=None), with attributes `spec` and `recipe`
-    "A model of diffusers as a denoiser"
+    net: nn.Module,             # UNet2DModel or alike: net(x, timestep, class_labels=...).sample
+    config: Mapping[str, Any],  # of the scheduler that it was trained with
+    spec: DataSpec,             # of its images; mean and std are replaced by 0 and 1, as such models assume
+) -> Denoiser:                  # in evaluation mode
+    "A model of diffusers as a denoiser; raises `InputError` for a config that cannot be represented"
     recipe, timestep = scheduler_recipe(config)
     own = DataSpec(spec.shape, spec.lo, spec.hi, (0.,) * spec.shape[0], 1., spec.conditions)
-    denoiser = Denoiser(TimestepNet(net, timestep), own, recipe).eval()
-    clip, most = config.get('clip_sample', config.get('_class_name') in ('DDPMScheduler', 'DDIMScheduler')), config.get('clip_sample_range', 1.)
-    if clip: denoiser.register_forward_hook(lambda m, args, out: out.clamp(-most, most))
+    wrapped = TimestepNet(net, timestep, own.conditions.get('label', NoCondition()))
+    denoiser = Denoiser(wrapped, own, recipe).eval()
+    by_default = config.get('_class_name') in ('DDPMScheduler', 'DDIMScheduler')
+    clip, most = config.get('clip_sample', by_default), config.get('clip_sample_range', 1.)
+    if clip: denoiser.register_forward_hook(lambda _module, _args, out: out.clamp(-most, most))
     return denoiser
