@@ -91,7 +91,8 @@ def _code_parts(code):
 
 def recipe_hash(recipe: Recipe) -> dict[str, str]:
     "Short hashes of what a recipe computes: `weights`, on which trained weights depend, and `all` of it"
-    s, inner = torch.logspace(-2, 2, 5, dtype=torch.float64), getattr(recipe.precond, 'inner', recipe.precond)
+    s = torch.logspace(-2, 2, 5, dtype=torch.float64)
+    inner: Any = getattr(recipe.precond, 'inner', recipe.precond)
     parts = [f(s) for f in (inner.c_skip, inner.c_out, inner.c_in)] if hasattr(inner, 'c_skip') else []
     kept = {k: v for k, v in recipe.precond.config().items() if k != 'rank'}
     words = [type(recipe.precond).__name__, json.dumps(kept), function_name(recipe.corrupt)]

@@ -137,8 +137,8 @@ class Log(Callback):
         "Open the file; raises `InputError` unless it is new, or holds the steps of this training so far"
         i, n = _so_far(learn).i, len(self.path.read_text().splitlines()) if self.path.exists() else 0
         if n not in (0, i):
-            raise InputError(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, choose "
-                             "a new file")
+            raise InputError(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, "
+                             "choose a new file")
         self.file = open(self.path, 'a', buffering=1)
 
     def step(self, learn: Training, state: TrainState) -> None:
