@@ -28,9 +28,11 @@ def restoration(
 ) -> Recipe:
     "The objective of undoing a corruption: levels 0.01 to 0.995, evenly, and a network that predicts the change"
     def corrupt(x0: Images, sigma: Tensor, eps: Images, /) -> Images:
-        level = _time.of(sigma.cpu() / spec.std).to(x0)               # as for noise, the level is the flow time of sigma
+        level = _time.of(sigma.cpu() / spec.std).to(x0)      # as for noise, the level is the flow time of sigma
         return corruption(x0, level, eps, spec)
-    return Recipe(f'restoration of {corruption.name}', _residual, corrupt, CleanTarget(), uniform_density(_time, .01, 200), _one, uniform_time, .01, 200)
+    density = uniform_density(_time, .01, 200)
+    return Recipe(f'restoration of {corruption.name}', _residual, corrupt, CleanTarget(), density, _one,
+                  uniform_time, .01, 200)
 
 def restorer(
     denoise: Denoise,         # trained with a `restoration` recipe
@@ -57,7 +59,7 @@ def cold_steps(
     levels: Sequence[float],                          # decreasing, ending in 0
     **cond: Any,                                      # conditions, such as label=
 ) -> Iterator[ColdState]:
-    "Cold diffusion: move the image by the difference that a lower level makes to the estimate (arXiv:2208.09392, algorithm 2)"
+    "Cold diffusion: move the image by the difference that a lower level makes to the estimate (arXiv:2208.09392)"
     for level, lower in zip(levels, levels[1:]):
         with torch.no_grad(): denoised = restore(x, level, **cond)
         x = x - damage(denoised, level) + damage(denoised, lower)

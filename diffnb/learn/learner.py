@@ -22,8 +22,9 @@ from ..denoise.denoiser import Denoiser, check_network
 from ..sample.generate import sample_from
 from ..train.unet import unet
 from ..train.optim import Muon
-from ..train.budget import EMA, Budget, TrainState, budget_images, budget_minutes, budget_replay, budget_steps, warmup_stable_decay
-from ..train.loop import ProcessGroup, TrainOptions, join_process_group, train_steps
+from ..train.budget import (EMA, Budget, TrainState, budget_images, budget_minutes, budget_replay,
+                                 budget_steps, warmup_stable_decay)
+from ..train.loop import TrainOptions, join_process_group, train_steps
 from ..train.callback import Callback, ValidationLoss, run_callbacks
 from ..evaluate.scores import Evaluation, evaluate_model
 from .run import function_name, resume_run, run_card, save_run
@@ -36,9 +37,12 @@ def make_network(
 ) -> nn.Module:
     "The network for these data; raises `InputError` if it cannot be called with their images and conditions"
     if not callable(net):
-        raise InputError(f"net (={net!r}) must be a function (spec, seed) -> network, such as unet or partial(unet, width=56), or a network")
+        raise InputError(f"net (={net!r}) must be a function (spec, seed) -> network, such as unet or "
+                         "partial(unet, width=56), or a network")
     made = net if isinstance(net, nn.Module) else net(spec, seed)
-    if not isinstance(made, nn.Module): raise InputError(f"net returned {type(made).__name__}; it must return an nn.Module, whose parameters can be trained")
+    if not isinstance(made, nn.Module):
+        raise InputError(f"net returned {type(made).__name__}; it must return an nn.Module, which has parameters to "
+                         "train")
     first = next(made.parameters(), torch.zeros(()))
     check_network(made, spec, torch.zeros(2, *spec.shape, device=first.device))
     return made
@@ -47,7 +51,7 @@ class Learner:
     "Data, network and recipe, trained with good defaults"
     def __init__(self,
         dls: DataLoaders,                         # training and held-out data
-        net: Callable | nn.Module = unet,         # function (spec, seed) -> F(inputs, c_noise, **conditions), such as partial(unet, width=56); or such a network
+        net: Callable | nn.Module = unet,         # (spec, seed) -> F(inputs, c_noise, **conditions), or such an F
         recipe: Recipe = recipes['two_minutes'],  # the whole objective
         lr: float = 3e-3,                         # peak learning rate
         opt: Callable[..., torch.optim.Optimizer] = Muon, # parameters -> optimizer
@@ -56,16 +60,16 @@ class Learner:
         device: str = 'auto',                     # 'auto', 'cpu', 'cuda', …
         precision: str = 'auto',                  # of the network's arithmetic while training: 'auto', 'fp32', 'bf16'
     ):
-        self.group = join_process_group(device)
+        self.group, self.seed = join_process_group(device), seed
         self.device, self.precision = self.group.device, pick_precision(precision, self.group.device)
         _check_settings(dls, lr, options, self.group)
-        self.dls, self.recipe, self.lr, self.make_opt, self.options, self.seed = dls.to(self.device), recipe, lr, opt, options, seed
+        self.dls, self.recipe, self.lr, self.make_opt, self.options = dls.to(self.device), recipe, lr, opt, options
         fitted = recipe.fit(self.dls, seed)
         spec = replace(dls.spec, extra_channels=fitted.precond.extra_channels(dls.spec))
         self.scaled = fitted.scaled(spec.std)               # levels in the unit of the pixels
         self.model = Denoiser(make_network(net, spec, seed), spec, fitted, self.precision).to(self.device)
-        self.train_model = self.group.wrap(torch.compile(self.model) if options.compile else self.model)   # the same weights
-        self.ema = EMA(self.model, options.gamma)
+        fast: Any = torch.compile(self.model) if options.compile else self.model      # the same weights
+        self.train_model, self.ema = self.group.wrap(fast), EMA(self.model, options.gamma)
         self.denoise.precision = 'fp32'
         self.opt = opt(self.model.parameters())
         self.held_out, self.state, self.history = ValidationLoss(), TrainState(), []
@@ -82,7 +86,7 @@ class Learner:
         return self.ema.module     # type: ignore[return-value]
 
     def online(self) -> Denoiser:
-        "A copy of the weights as they are after the last step, not averaged, float32, for comparison"
+        "A copy of the weights after the last step, not averaged, float32, for comparison"
         raw = copy.deepcopy(self.model).requires_grad_(False).eval()
         raw.precision = 'fp32'
         return raw
@@ -100,7 +104,7 @@ class Learner:
         new = self._call({k: v for k, v in given.items() if v is not None}, lr_schedule, call)
         if 'replay' in new['budget']:
             rows = logged_calls(new['budget']['replay'])[new['call']]
-            rates = {r['progress']: r['lr'] for r in rows}                                        # the learning rates as well
+            rates = {r['progress']: r['lr'] for r in rows}                        # the learning rates as well
             budget, lr, lr_schedule = budget_replay([r['progress'] for r in rows]), 1., rates.__getitem__
         else: budget, lr = _budget(self.dls.bs, **new['budget']), self.lr
         if not self.history or new is not self.history[-1]:
@@ -109,24 +113,26 @@ class Learner:
             self.state, self.history = replace(self.state, progress=0.), made + [new]
         return self._run(lambda i, seconds: budget(i - new['i'], seconds - new['seconds']), lr_schedule, lr)
 
-    def _call(self, given, lr_schedule, call): # the entry of the history that these arguments mean
+    def _call(self, given, lr_schedule, call) -> dict[str, Any]: # the entry of the history that these arguments mean
         name = function_name(lr_schedule)
-        new = dict(budget=given, schedule=name, i=self.state.i, seconds=self.state.seconds, **({'call': call} if 'replay' in given else {}))
+        new: dict[str, Any] = dict(budget=given, schedule=name, i=self.state.i, seconds=self.state.seconds)
+        if 'replay' in given: new['call'] = call
         if not given and self.history and self.state.progress < 1: new = self.history[-1]
         if not new['budget'] or len(given) > 1:
-            raise InputError(f"fit got {', '.join(f'{k}={v}' for k, v in given.items()) or 'no budget, and there is no unfinished one'}; "
-                             "give exactly one of minutes=, steps=, images=, replay=")
+            got = ', '.join(f'{k}={v}' for k, v in given.items()) or 'no budget, and there is no unfinished one'
+            raise InputError(f"fit got {got}; give exactly one of minutes=, steps=, images=, replay=")
         if not self.at_step_boundary:
-            raise InputError("training was interrupted during an optimizer step, so the weights are inconsistent; resume from a checkpoint with "
-                             "learn.resume(RUN), or make a new Learner")
+            raise InputError("training was interrupted during an optimizer step, so the weights are inconsistent; "
+                             "resume from a checkpoint with learn.resume(RUN), or make a new Learner")
         if new['schedule'] != name:
-            raise InputError(f"this budget was begun with the learning rate schedule {new['schedule']}, not {name}: pass that one, or a new budget")
+            raise InputError(f"this budget was begun with the learning rate schedule {new['schedule']}, not {name}: "
+                             "pass that one, or a new budget")
         return new
 
     def _run(self, budget, lr_schedule, lr):
         batch = lambda i: self.dls.batch(i, self.seed, self.group.rank, self.group.world)
-        for state in train_steps(self.train_model, batch, self.model.spec, self.scaled, budget, self.opt, self.ema, lr, lr_schedule,
-                                 self.options, self.seed, self.state, self.group):
+        for state in train_steps(self.train_model, batch, self.model.spec, self.scaled, budget, self.opt, self.ema, lr,
+                                 lr_schedule, self.options, self.seed, self.state, self.group):
             self.state, self.at_step_boundary = state, True
             yield state
 
@@ -134,18 +140,18 @@ class Learner:
         minutes: float | None = None,      # budget: minutes of training
         steps: int | None = None,          # or: optimizer steps
         images: int | None = None,         # or: training images
-        replay: Path | str | None = None,  # or: a finished run's folder, whose logged progress and learning rates are followed step by step
+        replay: Path | str | None = None,  # or: folder of a finished run, whose logged progress and rates are followed
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
         callbacks: Sequence[Callback] = (), # besides the held-out loss; with several processes, the first runs them
     ) -> 'Learner':
-        "Train until the budget is used up; a second call goes on with new batches and noise, and a new rise and fall of the learning rate"
+        "Train until the budget is used up. A second call goes on with new batches and noise, the rate beginning anew"
         calls = _replayed(replay, self.dls.bs) if replay else [None]
         for call in range(len(calls)):
             before = self.state, list(self.history)
             shown = [self.held_out, *callbacks] if self.group.rank == 0 else []
             try: run_callbacks(self, self.steps(minutes, steps, images, replay, call, lr_schedule), shown)
-            finally:
-                if self.state.i == before[0].i: self.state, self.history = before      # not a step was made: as if it had not been called
+            finally:     # if no step was made, it is as if it had not been called
+                if self.state.i == before[0].i: self.state, self.history = before
         return self
 
     def sample(self,
@@ -178,17 +184,21 @@ class Learner:
     def resume(self,
         run: Path | str,            # folder of a run, made with a Learner like this one
     ) -> 'Learner':
-        "Go to the run's newest intact state. Then `fit(callbacks=[Checkpoint(run)])` finishes its budget, and with `minutes=` adds to a finished run"
+        "Go to the run's newest intact state. Then `fit(callbacks=[Checkpoint(run)])` finishes its budget"
         resume_run(self, run)
         return self
 
 def _check_settings(dls, lr, options, group):
     if not 0 < lr < math.inf: raise InputError(f"lr (={lr}) must be a finite number above 0, such as 0.003")
-    if dls.bs % group.world: raise InputError(f"bs (={dls.bs}) cannot be shared by {group.world} processes; allowed: multiples of {group.world}")
-    if options.accumulate > dls.bs // group.world:
-        raise InputError(f"accumulate (={options.accumulate}) must be 1 to {dls.bs // group.world}, the images that a process has of a batch")
+    share, rest = divmod(dls.bs, group.world)
+    if rest:
+        raise InputError(f"bs (={dls.bs}) cannot be shared by {group.world} processes; allowed: multiples of "
+                         f"{group.world}")
+    if options.accumulate > share:
+        raise InputError(f"accumulate (={options.accumulate}) must be 1 to {share}, the images of a batch in one "
+                         "process")
 
-def _budget(bs, minutes=None, steps=None, images=None):
+def _budget(bs: int, minutes: float | None = None, steps: int | None = None, images: int = 0) -> Budget:
     if minutes is not None: return budget_minutes(minutes)
     return budget_steps(steps) if steps is not None else budget_images(images, bs)
 
@@ -197,16 +207,20 @@ def logged_calls(
 ) -> list[list[dict[str, Any]]]:     # for each call of `fit` its logged steps
     "The log of a run, cut where a budget was used up"
     file = Path(run)/'log.jsonl'
-    if not file.is_file(): raise InputError(f"{run} has no log.jsonl to replay; give the folder of a run that was logged, as diffnb_train does")
+    if not file.is_file():
+        raise InputError(f"{run} has no log.jsonl to replay; give the folder of a run that was logged, as "
+                         "diffnb_train does")
     rows = [json.loads(l) for l in file.read_text().splitlines()]
     ends = [0] + [k + 1 for k, r in enumerate(rows) if r['progress'] >= 1]
-    return [rows[lo:hi] for lo, hi in zip(ends, ends[1:] + ([len(rows)] if ends[-1] < len(rows) else []))] or [[]]
+    if ends[-1] < len(rows): ends.append(len(rows))
+    return [rows[lo:hi] for lo, hi in zip(ends, ends[1:])] or [[]]
 
 def _replayed(run, bs): # the calls of a run, checked: nothing is begun that cannot be finished
     calls = logged_calls(run)
     for rows in calls:
         budget_replay([r['progress'] for r in rows])
-        if rows[1:] and rows[1]['images'] - rows[0]['images'] != bs:
-            raise InputError(f"{run} was trained with batches of {rows[1]['images'] - rows[0]['images']}, bs here is {bs}: to replay it, "
-                             "make the Learner as it was made for the run")
+        had = rows[1]['images'] - rows[0]['images'] if rows[1:] else bs
+        if had != bs:
+            raise InputError(f"{run} was trained with batches of {had}, bs here is {bs}: to replay it, make the "
+                             "Learner as it was made for the run")
     return calls

@@ -11,7 +11,7 @@ __all__ = ['ResumableTraining', 'run_name', 'hardware', 'function_name', 'recipe
 import hashlib, json, math, os, platform, warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import diffnb
 from ..core.types import InputError
 from ..core.machine import cpu_capabilities, pick_device, write_atomic
-from ..data.spec import DataSpec, spec_from
+from ..data.spec import spec_from
 from ..denoise.recipe import Recipe, recipes
 from ..denoise.denoiser import Denoiser
 from ..train.unet import UNet, unet
@@ -37,7 +37,7 @@ class ResumableTraining(Training, Protocol):
     options: TrainOptions
     precision: str
     group: ProcessGroup
-    history: list[dict]               # calls of `fit`: budget, schedule, first step
+    history: list[dict[str, Any]]     # calls of `fit`: budget, schedule, first step
     at_step_boundary: bool            # False: stopped in the middle of a step
     resumed_from: Path | None         # folder that it goes on from
 
@@ -47,34 +47,59 @@ def run_name(seed: int) -> str:
 
 def hardware(device: torch.device) -> dict[str, Any]:
     "Everything besides the code that the figures of a run depend on"
-    return dict(device=str(device), cpu=cpu_capabilities().get('cpu_name', platform.processor()), machine=platform.machine(),
-                threads=torch.get_num_threads(), gpu=torch.cuda.get_device_name(device) if device.type == 'cuda' else None)
+    cpu = cpu_capabilities().get('cpu_name', platform.processor())
+    gpu = torch.cuda.get_device_name(device) if device.type == 'cuda' else None
+    return dict(device=str(device), cpu=cpu, machine=platform.machine(), threads=torch.get_num_threads(), gpu=gpu)
 
 def function_name(f: Any) -> str:
-    "Name of a function on a card, with what `partial` or an enclosing function fixed; a function without a lasting name also gets a hash of its code"
-    say = lambda v: function_name(v) if callable(v) else str(v) if isinstance(v, (int, float, str, tuple)) else type(v).__name__
-    if isinstance(f, partial): fixed, inner = [*map(say, f.args), *(f'{k}={say(v)}' for k, v in f.keywords.items())], f.func
-    else:
-        cells = zip(f.__code__.co_freevars, f.__closure__) if getattr(f, '__closure__', None) else ()
-        fixed, inner = [f'{k}={say(c.cell_contents)}' for k, c in cells], None
-    name = function_name(inner) if inner else getattr(f, '__qualname__', type(f).__name__)
-    lasting = '<' not in name and getattr(f, '__module__', '') != '__main__' or not hasattr(f, '__code__')
-    name = name.split('.<locals>')[0] + ('' if lasting else f'#{_code_hash(f.__code__)}')
-    return f"{name}({', '.join(fixed)})" if fixed else name
+    "Name of a function or class on a card, with the values that it fixes, and a hash of its code if no name will last"
+    return _name_of(f, ())
 
-def _code_hash(code): # of what a function does, whatever it is called and wherever it stands
-    consts = [_code_hash(c) if hasattr(c, 'co_code') else repr(c) for c in code.co_consts]
-    return hashlib.sha256(repr((code.co_code.hex(), consts, code.co_names)).encode()).hexdigest()[:8]
+def _name_of(f, above): # above: functions whose values are being named, since a function may refer to itself
+    if any(f is g for g in above): return '…'
+    say = lambda v: _value_name(v, (*above, f))
+    if isinstance(f, partial):
+        return _call(_name_of(f.func, above), [*map(say, f.args), *(f'{k}={say(v)}' for k, v in f.keywords.items())])
+    owner = f if hasattr(f, '__qualname__') else type(f)
+    name, lasting = owner.__qualname__, '<' not in owner.__qualname__ and owner.__module__ != '__main__'
+    if is_dataclass(f) and not isinstance(f, type): fixed = [f'{k.name}={say(getattr(f, k.name))}' for k in fields(f)]
+    else: fixed = [f'{k}={say(v)}' for k, v in _enclosed(f)]
+    return _call(name.split('.<locals>')[0] + ('' if lasting else f'#{_source_hash(owner, say)}'), fixed)
+
+def _call(name, fixed): return f"{name}({', '.join(fixed)})" if fixed else name
+
+def _value_name(v, above):
+    if v is None or isinstance(v, (bool, int, float, str)): return str(v)
+    if isinstance(v, (tuple, list)): return f"({', '.join(_value_name(x, above) for x in v)})"
+    if isinstance(v, dict): return f"({', '.join(f'{k}={_value_name(x, above)}' for k, x in v.items())})"
+    return _name_of(v, above) if callable(v) else type(v).__name__
+
+def _enclosed(f): # names and values that a function has from those around it
+    names, cells = getattr(getattr(f, '__code__', None), 'co_freevars', ()), getattr(f, '__closure__', None) or ()
+    for name, cell in zip(names, cells):
+        with suppress(ValueError): yield name, cell.cell_contents      # an empty cell: not defined yet
+
+def _source_hash(f, say): # of what a function or the methods of a class do, wherever they stand
+    methods = [f] if hasattr(f, '__code__') else [m for m in vars(f).values() if hasattr(m, '__code__')]
+    parts = [(_code_parts(m.__code__), say(m.__defaults__), say(m.__kwdefaults__)) for m in methods]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+def _code_parts(code):
+    plain = lambda c: sorted(map(repr, c)) if isinstance(c, frozenset) else repr(c)     # a set has no order
+    consts = [_code_parts(c) if hasattr(c, 'co_code') else plain(c) for c in code.co_consts]
+    return code.co_code.hex(), consts, code.co_names
 
 def recipe_hash(recipe: Recipe) -> dict[str, str]:
-    "Short hashes of what a recipe computes: `weights`, on which trained weights depend, and `all`, with the sampling schedule"
-    s, inner = torch.logspace(-2, 2, 5, dtype=torch.float64), getattr(recipe.precond, 'inner', recipe.precond)
+    "Short hashes of what a recipe computes: `weights`, on which trained weights depend, and `all` of it"
+    s = torch.logspace(-2, 2, 5, dtype=torch.float64)
+    inner: Any = getattr(recipe.precond, 'inner', recipe.precond)
     parts = [f(s) for f in (inner.c_skip, inner.c_out, inner.c_in)] if hasattr(inner, 'c_skip') else []
     kept = {k: v for k, v in recipe.precond.config().items() if k != 'rank'}
     words = [type(recipe.precond).__name__, json.dumps(kept), function_name(recipe.corrupt)]
-    more = [recipe.weight(s), recipe.density(torch.linspace(.1, .9, 5, dtype=torch.float64)), recipe.sigmas(5)]
-    target = [type(recipe.target).__name__, str(getattr(recipe.target, 'n', ''))]
-    return {'weights': _values_hash(parts, words), 'all': _values_hash(parts + more, words + target)}
+    quantiles = recipe.density(torch.linspace(.1, .9, 5, dtype=torch.float64))
+    more, target = [recipe.weight(s), quantiles, recipe.sigmas(5)], recipe.target
+    named = [type(target).__name__, str(getattr(target, 'n', ''))]
+    return {'weights': _values_hash(parts, words), 'all': _values_hash(parts + more, words + named)}
 
 def _values_hash(tensors, words): # of numbers to six digits
     numbers = [f'{v:.6g}' for t in tensors for v in t.double().flatten().tolist()]
@@ -82,25 +107,34 @@ def _values_hash(tensors, words): # of numbers to six digits
 
 def run_card(learn: ResumableTraining) -> dict[str, Any]:
     "What was trained, with what, for how long and how well, as JSON"
-    net, state, o, budget = learn.model.net, learn.state, learn.options, {}
+    net: Any = learn.model.net
+    hashes = recipe_hash(learn.recipe)
+    known = recipes.get(learn.recipe.name)
+    same = known is not None and recipe_hash(known) == hashes
+    finite = lambda v: v if math.isfinite(v) else None
+    held_out = [dict(step=i, seconds=round(s, 2), loss=finite(loss)) for i, s, loss in learn.held_out.seen]
+    kind = 'diffnb.UNet' if isinstance(net, UNet) else type(net).__name__
+    return dict(format=1, kind=kind, net=getattr(net, 'config', None),
+                recipe=learn.recipe.name if same else f'{learn.recipe.name}, changed', recipe_hash=hashes,
+                precond=learn.model.precond.config(), spec=learn.model.spec.config(),
+                weights=f'averaged over {learn.ema.i} steps, gamma {learn.ema.gamma:g}',
+                training=_training_card(learn), held_out=held_out, data=learn.dls.source,
+                hardware=hardware(learn.device),
+                versions=dict(diffnb=diffnb.__version__, torch=torch.__version__, python=platform.python_version()),
+                date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+
+def _training_card(learn):
+    state, o, budget = learn.state, learn.options, {}
     for call in learn.history:                     # budgets in all, but for calls that were given up
         for k, v in call['budget'].items() if 'stopped' not in call else ():
             budget[k] = v if k not in budget or k == 'replay' else budget[k] + v
-    training = dict(budget=budget, history=learn.history, steps=state.i, images=state.images, seconds=round(state.seconds, 2), skipped=state.skipped,
-                    complete=state.progress >= 1, seed=learn.seed, bs=learn.dls.bs, lr=learn.lr, opt=function_name(learn.make_opt),
-                    gamma=o.gamma, cond_drop=o.cond_drop, clip=o.clip if o.clip < math.inf else None, patience=o.patience,
-                    tfms=[function_name(f) for f in learn.dls.tfms], precision=learn.precision, accumulate=o.accumulate, compile=o.compile,
-                    processes=learn.group.world, parameters=sum(p.numel() for p in net.parameters()))
-    held_out = [dict(step=i, seconds=round(s, 2), loss=l if math.isfinite(l) else None) for i, s, l in learn.held_out.seen]
-    known = recipes.get(learn.recipe.name)
-    same = known is not None and recipe_hash(known) == recipe_hash(learn.recipe)
-    return dict(format=1, kind='diffnb.UNet' if isinstance(net, UNet) else type(net).__name__, net=getattr(net, 'config', None),
-                recipe=learn.recipe.name if same else f'{learn.recipe.name}, changed', recipe_hash=recipe_hash(learn.recipe),
-                precond=learn.model.precond.config(), spec=learn.model.spec.config(),
-                weights=f'averaged over {learn.ema.i} steps, gamma {learn.ema.gamma:g}', training=training, held_out=held_out,
-                data=learn.dls.source, hardware=hardware(learn.device),
-                versions=dict(diffnb=diffnb.__version__, torch=torch.__version__, python=platform.python_version()),
-                date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+    return dict(budget=budget, history=learn.history, steps=state.i, images=state.images, skipped=state.skipped,
+                seconds=round(state.seconds, 2), complete=state.progress >= 1, seed=learn.seed, bs=learn.dls.bs,
+                lr=learn.lr, opt=function_name(learn.make_opt), gamma=o.gamma, cond_drop=o.cond_drop,
+                clip=o.clip if o.clip < math.inf else None, patience=o.patience,
+                tfms=[function_name(f) for f in learn.dls.tfms], precision=learn.precision, accumulate=o.accumulate,
+                compile=o.compile, processes=learn.group.world,
+                parameters=sum(p.numel() for p in learn.model.net.parameters()))
 
 # %% ../../nbs/learn/01_run.ipynb #541b41d3
 class SavedState(NamedTuple):
@@ -125,15 +159,16 @@ def save_state(
     run: Path | str,         # folder of the run
     keep: int = 2,           # how many states are left there, the newest
 ) -> Path:                   # the file
-    "Write everything that is needed to go on; with several processes the first does it. Raises `InputError` where it would mix two trainings"
+    "Write all that is needed to go on, in the first process. Raises `InputError` where it would mix two trainings"
     from safetensors.torch import save
     folder, ahead = Path(run)/'state', [f for f in state_files(run) if step_of(f) > learn.state.i]
     if learn.group.rank: return folder
     if ahead:
-        raise InputError(f"{run} holds a training that stands at step {step_of(ahead[0])}, this one is at {learn.state.i}: choose a new folder, "
-                         "or go on from it with learn.resume(RUN)")
+        raise InputError(f"{run} holds a training that stands at step {step_of(ahead[0])}, this one is at "
+                         f"{learn.state.i}: choose a new folder, or go on from it with learn.resume(RUN)")
     if not learn.at_step_boundary:
-        raise InputError("training was interrupted during an optimizer step, so the weights are inconsistent; go on from the last state with learn.resume(RUN)")
+        raise InputError("training was interrupted during an optimizer step, so the weights are inconsistent; go on "
+                         "from the last state with learn.resume(RUN)")
     blob = save(_state_tensors(learn), {'diffnb': json.dumps(_state_meta(learn))})
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob('*.part'): left.unlink()      # by a process that died while it wrote
@@ -145,14 +180,15 @@ def save_state(
 
 def _state_tensors(learn): # the preconditioner is in the average only: it never changes
     names = {id(p): k for k, p in learn.model.named_parameters()}
-    tensors = {**{f'weights/{k}': v for k, v in learn.model.state_dict().items() if not k.startswith('precond.')},
-               **{f'average/{k}': v for k, v in learn.denoise.state_dict().items()},
-               **{f'optimizer/{names[id(p)]}/{k}': torch.as_tensor(v) for p, s in learn.opt.state.items() for k, v in s.items()}}
+    tensors = {f'weights/{k}': v for k, v in learn.model.state_dict().items() if not k.startswith('precond.')}
+    tensors |= {f'average/{k}': v for k, v in learn.denoise.state_dict().items()}
+    for p, values in learn.opt.state.items():
+        tensors |= {f'optimizer/{names[id(p)]}/{k}': torch.as_tensor(v) for k, v in values.items()}
     return {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
 
 def _state_meta(learn):
-    return dict(format=1, state=asdict(learn.state), history=learn.history, averaged=learn.ema.i, held_out=learn.held_out.seen, due=learn.held_out.next,
-                card=run_card(learn))
+    return dict(format=1, state=asdict(learn.state), history=learn.history, averaged=learn.ema.i,
+                held_out=learn.held_out.seen, due=learn.held_out.next, card=run_card(learn))
 
 def read_state(
     run: Path | str,         # folder of a run
@@ -160,34 +196,42 @@ def read_state(
     "The newest state that is intact. Damaged ones are renamed, with a warning; raises `InputError` if none is left"
     from safetensors.torch import load
     run = Path(run)
-    if not (run/'state').is_dir(): raise InputError(f"{run} is not a run: it has no folder named state; give one that diffnb_train or Checkpoint made")
+    if not (run/'state').is_dir():
+        raise InputError(f"{run} is not a run: it has no folder named state; give one that diffnb_train or Checkpoint "
+                         "made")
     files = state_files(run)
     for file in files:
         try: blob = file.read_bytes()
         except FileNotFoundError: continue         # another process has just renamed it
-        if hashlib.sha256(blob).hexdigest()[:16] != file.stem[-16:]:
-            warnings.warn(f"{file} is damaged (its content does not match its name) and was renamed to {file.name}.damaged; trying the state before")
-            with suppress(FileNotFoundError): file.rename(file.with_name(file.name + '.damaged'))
-            continue
-        meta = json.loads(json.loads(blob[8:8 + int.from_bytes(blob[:8], 'little')])['__metadata__']['diffnb'])
-        if meta['format'] != 1:
-            raise InputError(f"{file} has format {meta['format']}; this version of diffnb reads format 1: use the version that wrote it, "
-                             f"{meta['card']['versions']['diffnb']}")
-        return SavedState(meta, load(blob))
+        if hashlib.sha256(blob).hexdigest()[:16] == file.stem[-16:]: return SavedState(_meta_of(file, blob), load(blob))
+        warnings.warn(f"{file} is damaged (its content does not match its name) and was renamed to "
+                      f"{file.name}.damaged; trying the state before")
+        with suppress(FileNotFoundError): file.rename(file.with_name(file.name + '.damaged'))
     if files or list((run/'state').glob('*.damaged')):
-        raise InputError(f"no state in {run}/state is intact; there is nothing to go on from: copy the run again or train again")
+        raise InputError(f"no state in {run}/state is intact; there is nothing to go on from: copy the run again or "
+                         "train again")
     if (run/'card.json').exists():
-        raise InputError(f"{run} holds a model but no state to go on from; train again, or give a run whose folder state holds one")
+        raise InputError(f"{run} holds a model but no state to go on from; train again, or give a run whose folder "
+                         "state holds one")
     return None
+
+def _meta_of(file, blob): # counters and card of a state, from the header of the file
+    header = json.loads(blob[8:8 + int.from_bytes(blob[:8], 'little')])
+    meta = json.loads(header['__metadata__']['diffnb'])
+    if meta['format'] == 1: return meta
+    raise InputError(f"{file} has format {meta['format']}; this version of diffnb reads format 1: use the version that "
+                     f"wrote it, {meta['card']['versions']['diffnb']}")
 
 # %% ../../nbs/learn/01_run.ipynb #e65dfbc4
 def differing_settings(
     mine: Mapping[str, Any], theirs: Mapping[str, Any],    # two cards
 ) -> list[tuple[str, Any, Any]]:                           # (name, mine, theirs)
-    "What decides the bits of a training and differs between two cards"
+    "Settings that decide the bits of a training and differ between two cards"
     keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'cond_drop', 'clip', 'tfms', 'precision')
-    data = lambda c: {k: v for k, v in c['data'].items() if k != 'name'}               # wherever they are
-    pick = lambda c: {**{k: c[k] for k in ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec')}, 'data': data(c), **{k: c['training'][k] for k in keys}}
+    def pick(card):
+        found = {k: card[k] for k in ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec')}
+        found['data'] = {k: v for k, v in card['data'].items() if k != 'name'}            # wherever they are
+        return {**found, **{k: card['training'][k] for k in keys}}
     a, b = pick(mine), pick(theirs)
     return [(k, a[k], b[k]) for k in a if a[k] != b[k]]
 
@@ -195,26 +239,27 @@ def _short(v): # as much of a value as fits into a message
     text = json.dumps(v)
     return text if len(text) < 90 else text[:87] + '…'
 
-def _shape(tensors, k): # None if there is no tensor of that name
-    return tuple(tensors[k].shape) if k in tensors else None
+def _shape(tensors, k): return tuple(tensors[k].shape) if k in tensors else None     # None: there is no such tensor
 
 def resume_run(
     learn: ResumableTraining, # as it was made for the run; changed in place
     run: Path | str,          # folder of the run
 ) -> None:
-    "Put a training where the run's newest intact state was. Raises `InputError` if it does not fit, and warns where bits may differ"
+    "Go to a run's newest intact state. Raises `InputError` if it does not fit this training, warns if bits may differ"
     found = read_state(run)
     learn.resumed_from = Path(run).resolve()
     if found is None: return                      # it was stopped before its first save: it begins again
     meta, tensors = found
-    mine = json.loads(json.dumps(run_card(learn)))
-    part = lambda name: {k.removeprefix(name + '/'): v for k, v in tensors.items() if k.startswith(name + '/')}
+    def part(name): return {k.removeprefix(f'{name}/'): v for k, v in tensors.items() if k.startswith(f'{name}/')}
     weights, want = part('weights'), {k: v for k, v in learn.model.state_dict().items() if not k.startswith('precond.')}
+    mine = json.loads(json.dumps(run_card(learn)))
     differ = [f"{k} is {_short(b)} in the run, {_short(a)} here" for k, a, b in differing_settings(mine, meta['card'])]
-    differ += [f"weight {k} is {_shape(weights, k)} in the run, {_shape(want, k)} here" for k in {**weights, **want} if _shape(weights, k) != _shape(want, k)][:1]
+    differ += [f"weight {k} is {_shape(weights, k)} in the run, {_shape(want, k)} here" for k in {**weights, **want}
+               if _shape(weights, k) != _shape(want, k)][:1]
     if differ:
         learn.resumed_from = None
-        raise InputError(f"{run} cannot go on with this Learner: {'; '.join(differ[:4])}. Make the Learner as it was made for the run")
+        raise InputError(f"{run} cannot go on with this Learner: {'; '.join(differ[:4])}. Make the Learner as it was "
+                         "made for the run")
     _warn_of_changes(run, meta['card'], mine)
     learn.denoise.load_state_dict(part('average'))
     learn.model.load_state_dict({**learn.denoise.state_dict(), **weights})
@@ -227,8 +272,9 @@ def resume_run(
     learn.held_out.seen, learn.held_out.next = [Measured(*m) for m in meta['held_out']], meta['due']
 
 def _warn_of_changes(run, before, now): # settings that may change, and then change the rounding
-    may = [('versions', 'diffnb'), ('versions', 'torch'), ('hardware', 'device'), ('hardware', 'cpu'), ('hardware', 'gpu'), ('hardware', 'threads'),
-           ('training', 'accumulate'), ('training', 'compile'), ('training', 'processes')]
+    groups = {'versions': ('diffnb', 'torch'), 'hardware': ('device', 'cpu', 'gpu', 'threads'),
+              'training': ('accumulate', 'compile', 'processes')}
+    may = [(where, k) for where, keys in groups.items() for k in keys]
     changed = [f"{k} {before[where][k]} -> {now[where][k]}" for where, k in may if before[where][k] != now[where][k]]
     if changed: warnings.warn(f"{run} goes on where {', '.join(changed)}: the same up to rounding, not to the bit")
 
@@ -237,25 +283,29 @@ class Checkpoint(Callback):
     "Keep a run in its folder: log every step, save the state now and then and at the end"
     def __init__(self,
         run: Path | str,         # folder, made if needed
-        every: float = 30.,      # seconds of training between two saves: what a crash may cost
+        every: float = 30.,      # seconds of training between two saves, at most lost in a crash
     ): self.run, self.every = Path(run), every
 
-    def start(self, learn: ResumableTraining) -> None:
-        "Claim the folder, take back what was logged beyond the state, save"
+    def start(self, learn: Any) -> None:     # a ResumableTraining, as in the other methods
+        "Claim the folder, cut the log back to the state, save; raises `InputError` for a folder of another training"
         from filelock import FileLock, Timeout
         (self.run/'state').mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.run/'state'/'lock')
         try: self.lock.acquire(timeout=0)
-        except Timeout: raise InputError(f"another training is writing to {self.run}; wait for it, or choose another folder") from None
+        except Timeout:
+            raise InputError(f"another training is writing to {self.run}; wait for it, or choose another "
+                             "folder") from None
         try: self.begin(learn)
-        except BaseException: self.lock.release(); raise
+        except BaseException:
+            self.lock.release()
+            raise
 
     def begin(self, learn: ResumableTraining) -> None:
-        "What `start` does once the folder is ours"
+        "The part of `start` that needs the claimed folder"
         log, there = self.run/'log.jsonl', state_files(self.run)
         if there and step_of(there[0]) != learn.state.i:
-            raise InputError(f"{self.run} holds a training that stands at step {step_of(there[0])}, this one is at {learn.state.i}: "
-                           "go on from it with learn.resume(RUN), or choose a new folder")
+            raise InputError(f"{self.run} holds a training that stands at step {step_of(there[0])}, this one is at "
+                             f"{learn.state.i}: go on from it with learn.resume(RUN), or choose a new folder")
         if learn.resumed_from == self.run.resolve() and log.exists():
             lines = log.read_text().splitlines(True)
             write_atomic(log, lambda tmp: tmp.write_text(''.join(lines[:learn.state.i])))
@@ -264,37 +314,39 @@ class Checkpoint(Callback):
         if not there: self.save(learn)
 
     def save(self, learn: ResumableTraining) -> None:
-        "One state, its log brought to disk first"
+        "Save one state, after its log was brought to disk"
         with self.room():
             os.fsync(self.log.file.fileno())
             save_state(learn, self.run)
         self.saved = learn.state.seconds
 
     def note(self, learn: ResumableTraining, state: TrainState) -> None:
-        "One line of the log"
+        "Append one line to the log"
         with self.room(): self.log.step(learn, state)
         self.logged = state.i
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        "Say what to do when the disk is full; the last state is left as it is"
+        "Explain a full disk by an `OSError` that says how to go on; the last state is left as it is"
         try: yield
         except OSError as e:
             self.failed, there = True, state_files(self.run)
             last = f"the last intact state is that of step {step_of(there[0])}" if there else "nothing was saved yet"
-            raise OSError(e.errno, f"cannot write to {self.run} ({e.strerror or e}); {last}: make room, then go on with learn.resume(RUN), or "
-                          "diffnb_train --resume RUN") from None
+            raise OSError(e.errno, f"cannot write to {self.run} ({e.strerror or e}); {last}: make room, then go on "
+                                   "with "
+                          "learn.resume(RUN), or diffnb_train --resume RUN") from None
 
-    def step(self, learn: ResumableTraining, state: TrainState) -> None:   # type: ignore[override]
+    def step(self, learn: Any, state: TrainState) -> None:
         "Log; save when it is time"
         self.note(learn, state)
         if state.seconds - self.saved >= self.every: self.save(learn)
 
-    def end(self, learn: ResumableTraining) -> None:
+    def end(self, learn: Any) -> None:
         "Save, unless the training was cut in the middle of a step"
         try:
             if learn.at_step_boundary and not self.failed:
-                if learn.state.i > self.logged: self.note(learn, learn.state)      # another callback stopped the training before this one had its turn
+                # another callback may have stopped the training before this one logged its last step
+                if learn.state.i > self.logged: self.note(learn, learn.state)
                 self.save(learn)
         finally:
             with suppress(OSError): self.log.end(learn)
@@ -308,7 +360,8 @@ def write_card(
     card: Mapping[str, Any],
 ) -> None:
     "Write `card.json`, whole or not at all"
-    write_atomic(path/'card.json', lambda tmp: tmp.write_text(json.dumps(card, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'))
+    text = json.dumps(card, indent=1, ensure_ascii=False) + '\n'
+    write_atomic(path/'card.json', lambda tmp: tmp.write_text(text, encoding='utf-8'))
 
 def save_run(
     learn: ResumableTraining,
@@ -325,24 +378,30 @@ def save_run(
     return path
 
 # %% ../../nbs/learn/01_run.ipynb #eae199dc
+_card_keys = ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec', 'training', 'held_out')
+
 def read_card(
     path: Path | str,        # a run folder
 ) -> dict[str, Any]:
     "The card of a run; raises `InputError` if there is none that can be read"
     path = Path(path)
-    if not path.is_dir(): raise InputError(f"no run folder at {path}; give a folder that diffnb_train made, such as runs/20261122-101500-0")
+    if not path.is_dir():
+        raise InputError(f"no run folder at {path}; give a folder that diffnb_train made, such as "
+                         "runs/20261122-101500-0")
     if not (path/'card.json').is_file():
-        raise InputError(f"{path} has no card.json, so it is not a finished run: "
-                         f"it holds {', '.join(sorted(p.name for p in path.iterdir())[:4]) or 'nothing'}; "
-                         + ("go on with diffnb_train --resume" if state_files(path) else "train again or give another folder"))
+        there = ', '.join(sorted(p.name for p in path.iterdir())[:4]) or 'nothing'
+        advice = "go on with diffnb_train --resume" if state_files(path) else "train again or give another folder"
+        raise InputError(f"{path} has no card.json, so it is not a finished run: it holds {there}; {advice}")
     try: card = json.loads((path/'card.json').read_text(encoding='utf-8'))
     except (ValueError, UnicodeDecodeError) as e:
         raise InputError(f"{path}/card.json is damaged ({e}); train again or give another folder") from None
     if not isinstance(card, dict) or card.get('format') != 1:
         raise InputError(f"{path}/card.json has format {card.get('format') if isinstance(card, dict) else card!r}; "
                          "this version of diffnb reads format 1")
-    lost = [k for k in ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec', 'training') if k not in card]
-    if lost: raise InputError(f"{path}/card.json has no {', '.join(lost)}; it is damaged or of another version: train again or give another folder")
+    lost = [k for k in _card_keys if k not in card]
+    if lost:
+        raise InputError(f"{path}/card.json has no {', '.join(lost)}; it is damaged or of another version: train "
+                         "again or give another folder")
     return card
 
 def is_complete(
@@ -358,30 +417,38 @@ def load(
     path: Path | str,                   # a run folder
     device: str = 'auto',               # 'auto', 'cpu', 'cuda', …
     recipe: Recipe | None = None,       # None: the one on the card
-    net: Callable | None = None,        # what `Learner` took, a function (spec, seed) -> network or a network; None: the U-Net on the card
+    net: Callable | nn.Module | None = None,  # network, or function (spec, seed) -> network; None: the card's U-Net
 ) -> Denoiser:
-    "The denoiser that a run folder holds. Raises `InputError` if it is incomplete or does not fit; warns if its recipe has changed since"
+    "The denoiser of a run folder. Raises `InputError` if it is incomplete or unfit, warns if its recipe has changed"
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     path, card = Path(path), read_card(path)
     if net is None and card['kind'] != 'diffnb.UNet':
-        raise InputError(f"{path} holds a model of kind {card['kind']!r}; load reads 'diffnb.UNet': for a network of your own, pass net=")
-    file = path/'model.safetensors'
-    if not file.is_file(): raise InputError(f"{path}: model.safetensors is missing, the run is incomplete; train again or give another folder")
-    if not _fits(file, card):
-        raise InputError(f"{file} is not the file that its card describes (sha256 differs); it was changed or cut off: "
-                         "copy the run again or train again" + (", or diffnb_train --resume" if state_files(path) else ""))
-    spec = spec_from(card['spec'])
-    found = _recipe_of(path, card, recipe)
+        raise InputError(f"{path} holds a model of kind {card['kind']!r}; load reads 'diffnb.UNet': for a network of "
+                         "your own, pass net=")
+    file = _intact_model(path, card)
+    spec, found = spec_from(card['spec']), _recipe_of(path, card, recipe)
     try:
         precond = found.precond.blank(spec, card['precond'])
         denoise = Denoiser(_network_of(card, net, spec), spec, replace(found, precond=precond))
         denoise.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError, KeyError, TypeError) as e:
         why = ' '.join(str(e).split())[:200]
-        raise InputError(f"{file} does not fit " + (f"the network of net= ({why}); pass what Learner was given" if net is not None else
-                         f"its card ({why}); copy the run again or train again")) from None
+        advice = (f"its card ({why}); copy the run again or train again" if net is None else
+                  f"the network of net= ({why}); pass what Learner was given")
+        raise InputError(f"{file} does not fit {advice}") from None
     return denoise.to(pick_device(device)).requires_grad_(False).eval()
+
+def _intact_model(path, card):
+    file = path/'model.safetensors'
+    if not file.is_file():
+        raise InputError(f"{path}: model.safetensors is missing, the run is incomplete; train again or give another "
+                         "folder")
+    if not _fits(file, card):
+        more = ", or diffnb_train --resume" if state_files(path) else ""
+        raise InputError(f"{file} is not the file that its card describes (sha256 differs); it was changed or cut off: "
+                         f"copy the run again or train again{more}")
+    return file
 
 def _network_of(card, net, spec): # from the card, or from what Learner took
     if net is None: return unet(spec, **card['net'])
@@ -389,14 +456,21 @@ def _network_of(card, net, spec): # from the card, or from what Learner took
 
 def _recipe_of(path, card, recipe): # the recipe that a card names, checked against what it computed then
     if recipe is None and card['recipe'] not in recipes:
-        raise InputError(f"{path} was trained with recipe {card['recipe']!r}; known are {', '.join(recipes)}: pass recipe=")
+        raise InputError(f"{path} was trained with recipe {card['recipe']!r}; known are {', '.join(recipes)}: pass "
+                         "recipe=")
     found = recipes[card['recipe']] if recipe is None else recipe
     then, now = card['recipe_hash'], recipe_hash(found)
+    if not isinstance(then, dict) or set(then) != set(now):
+        raise InputError(f"{path}/card.json is damaged (recipe_hash is {_short(then)}); train again or give another "
+                         "folder")
     if then['weights'] != now['weights']:
-        raise InputError(f"{path} was trained with another preconditioner or corruption than recipe {found.name!r} has now "
-                         f"({then['weights']}, now {now['weights']}): its weights would mean something else; pass the recipe= that it was trained with")
+        raise InputError(f"{path} was trained with another preconditioner or corruption than recipe {found.name!r} "
+                         "has now "
+                         f"({then['weights']}, now {now['weights']}): its weights would mean something else; pass the "
+                         "recipe= that it was trained with")
     if recipe is None and then['all'] != now['all']:
-        warnings.warn(f"recipe {found.name!r} has changed since {path} was trained (density, weight, schedule or target): samples follow today's schedule")
+        warnings.warn(f"recipe {found.name!r} has changed since {path} was trained (density, weight, schedule or "
+                      "target): samples follow today's schedule")
     return found
 
 # %% ../../nbs/learn/01_run.ipynb #c7019f32
@@ -406,10 +480,12 @@ def plot_loss(
     "Loss against seconds of training, from the files of a run"
     from matplotlib.figure import Figure
     rows, held = [json.loads(l) for l in (Path(run)/'log.jsonl').read_text().splitlines()], read_card(run)['held_out']
-    mean = RunningMean()
+    number, mean = lambda v: math.nan if v is None else v, RunningMean()
     fig = Figure(figsize=(6, 3), dpi=72)
     ax = fig.subplots()
-    ax.plot([r['seconds'] for r in rows], [mean.add(math.nan if r['loss'] is None else r['loss']) for r in rows], label='training, running mean')
-    ax.plot([h['seconds'] for h in held], [math.nan if h['loss'] is None else h['loss'] for h in held], 'o-', label='held out, averaged weights')
+    losses = [mean.add(number(r['loss'])) for r in rows]
+    ax.plot([r['seconds'] for r in rows], losses, label='training, running mean')
+    held_losses = [number(h['loss']) for h in held]
+    ax.plot([h['seconds'] for h in held], held_losses, 'o-', label='held out, averaged weights')
     ax.set(xlabel='seconds of training', ylabel='weighted loss', yscale='log'); ax.legend(); fig.tight_layout()
     return fig

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['Training', 'Callback', 'run_callbacks', 'RunningMean', 'Progress', 'clock', 'Log', 'held_out_loss', 'Measured',
-           'ValidationLoss', 'KeepBest', 'show_again', 'Live', 'SampleGrid', 'LayerStats', 'LossBySigma', 'Tracker']
+           'ValidationLoss', 'KeepBest', 'show_again', 'Live', 'SampleGrid', 'LayerStats', 'LevelErrors', 'LossBySigma',
+           'Tracker']
 
 # %% ../../nbs/train/05_callback.ipynb #9f7f29f0
 import copy, json, math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, Callable, NamedTuple, Protocol, TextIO
 import torch
 from torch import Tensor, nn
 from ..core.types import Denoise, Images, InputError
@@ -39,11 +40,11 @@ class Training(Protocol):
     lr: float
     @property
     def denoise(self) -> Denoiser:
-        "The averaged weights"
+        "The denoiser with the averaged weights"
         ...
     @property
     def model(self) -> Denoiser:
-        "The weights that are trained"
+        "The denoiser with the weights that are trained"
         ...
     def sample(self, n: int = 20, label: Any = None, seed: int | None = None, **kw: Any) -> Images:
         "Images from the averaged weights"
@@ -54,26 +55,26 @@ def _whole(**values): # each must be a whole number, 1 or more
         if v < 1 or v != int(v): raise InputError(f"{name} (={v}) must be a whole number, 1 or more")
 
 class Callback:
-    "Three moments of a training; override what you need"
+    "Three moments of a training; override those that you need"
     def start(self, learn: Training) -> None: "Before the first step"
     def step(self, learn: Training, state: TrainState) -> None: "After each step"
     def end(self, learn: Training) -> None: "After the last step, also when training was interrupted or failed"
 
 # %% ../../nbs/train/05_callback.ipynb #e6ab14ae
 def run_callbacks(
-    learn,                # passed on to the callbacks
-    steps,                # generator of TrainState
-    callbacks: list,      # of Callback
-) -> TrainState:                # the last one, None if there was none
+    learn: Any,                      # passed on to the callbacks: a `Training`, or whatever else they take
+    steps: Iterable[TrainState],     # the training
+    callbacks: Sequence[Callback],
+) -> TrainState | None:              # the last state; None if there was no step
     "Run a training to its end with callbacks"
-    at = None
+    state = None
     with ExitStack() as ends:
         for cb in callbacks:
             cb.start(learn)
             ends.callback(cb.end, learn)
-        for at in steps:
-            for cb in callbacks: cb.step(learn, at)
-    return at
+        for state in steps:
+            for cb in callbacks: cb.step(learn, state)
+    return state
 
 # %% ../../nbs/train/05_callback.ipynb #b630f614
 class RunningMean:
@@ -84,22 +85,27 @@ class RunningMean:
     def add(self,
         v: float,             # the next value; one that is not finite is left out
     ) -> float:
-        "Add a value; the mean so far"
-        if math.isfinite(v): self.total, self.weight = self.keep * self.total + (1 - self.keep) * v, self.keep * self.weight + 1 - self.keep
+        "Add a value; the mean so far, NaN before the first"
+        if math.isfinite(v):
+            self.total = self.keep * self.total + (1 - self.keep) * v
+            self.weight = self.keep * self.weight + 1 - self.keep
         return self.total / self.weight if self.weight else math.nan
 
 # %% ../../nbs/train/05_callback.ipynb #c54ce6b1
+def _so_far(learn: Any) -> TrainState: return getattr(learn, 'state', TrainState())
+
 class Progress(Callback):
     "Elapsed and remaining time, images/s and running loss of one call"
     def __init__(self,
-        file=None,            # where to draw; None: standard error, or the notebook
+        file: TextIO | None = None,            # where to draw; None: standard error, or the notebook
     ): self.file = file
 
     def start(self, learn: Training) -> None:
         "Draw an empty bar"
         from tqdm.auto import tqdm
-        self.running, self.last, self.first = RunningMean(), -1., getattr(learn, 'state', TrainState())
-        self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}')
+        self.running, self.last, self.first = RunningMean(), -1., _so_far(learn)
+        bar_format = '{percentage:3.0f}% |{bar}| {desc}'
+        self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format=bar_format)
 
     def step(self, learn: Training, state: TrainState) -> None:
         "Move the bar, ten times a second at most"
@@ -109,7 +115,8 @@ class Progress(Callback):
         self.last, left = seconds, seconds * (1 - state.progress) / done
         self.bar.n = min(1., state.progress)
         speed = (state.images - self.first.images) / max(seconds, 1e-9)
-        self.bar.set_description_str(f'{clock(seconds)} elapsed, {clock(left)} left, {speed:,.0f} images/s, loss {loss:.3f}')
+        times = f'{clock(seconds)} elapsed, {clock(left)} left'
+        self.bar.set_description_str(f'{times}, {speed:,.0f} images/s, loss {loss:.3f}')
 
     def end(self, learn: Training) -> None:
         "Leave the bar as it is"
@@ -123,18 +130,21 @@ def clock(seconds: float) -> str:
 class Log(Callback):
     "Append every step, as JSON, to a `.jsonl` file; a number that is not finite is null"
     def __init__(self,
-        path: Path,           # .jsonl, made if it does not exist
+        path: Path | str,     # .jsonl, made if it does not exist
     ): self.path = Path(path)
 
     def start(self, learn: Training) -> None:
-        "Open the file; it must be new, or hold what this training did so far"
-        i, n = getattr(learn, 'state', TrainState()).i, len(self.path.read_text().splitlines()) if self.path.exists() else 0
-        if n not in (0, i): raise InputError(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, choose a new file")
+        "Open the file; raises `InputError` unless it is new, or holds the steps of this training so far"
+        i, n = _so_far(learn).i, len(self.path.read_text().splitlines()) if self.path.exists() else 0
+        if n not in (0, i):
+            raise InputError(f"{self.path} holds {n} steps, this training stands at {i}: a log belongs to one run, "
+                             "choose a new file")
         self.file = open(self.path, 'a', buffering=1)
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "One line"
-        print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(state).items()}), file=self.file)
+        "Append one line"
+        null = lambda v: None if isinstance(v, float) and not math.isfinite(v) else v
+        print(json.dumps({k: null(v) for k, v in asdict(state).items()}), file=self.file)
 
     def end(self, learn: Training) -> None:
         "Close the file"
@@ -146,23 +156,25 @@ def held_out_loss(
     denoise: Denoise,
     data: Split,
     recipe: Recipe,          # scaled to the data
-    n: int = 512,            # how many pictures, from the first
+    n: int = 512,            # how many images, from the first
     bs: int = 128,           # how many at once
     seed: int = 0,           # of noise and noise levels
 ) -> float:
-    "Mean weighted loss on fixed pictures with fixed noise and stratified fixed noise levels"
+    "Mean weighted loss on fixed images with fixed noise and stratified fixed noise levels"
     n = min(n, len(data))
     sigma, total = recipe.density(stratified(n, rng(seed, 'held-out levels'))), 0.
     for lo in range(0, n, bs):
-        batch = dict(data[lo:min(lo + bs, n)]); x0 = batch.pop('image')
+        batch = dict(data[lo:min(lo + bs, n)])
+        x0 = batch.pop('image')
         eps = randn_items(x0.shape[1:], range(lo, lo + len(x0)), seed, 'held-out noise').to(x0)
-        total += denoising_loss(denoise, x0, sigma[lo:lo + bs].to(x0), eps, recipe.weight, recipe.corrupt, **batch).sum().item()
+        levels = sigma[lo:lo + bs].to(x0)
+        total += denoising_loss(denoise, x0, levels, eps, recipe.weight, recipe.corrupt, **batch).sum().item()
     return total / n
 
 # %% ../../nbs/train/05_callback.ipynb #d646df85
 class Measured(NamedTuple):
     "One measurement of the held-out loss"
-    step: int            # after which step
+    step: int            # number of steps before it
     seconds: float       # of training until then
     loss: float
 
@@ -170,18 +182,19 @@ class ValidationLoss(Callback):
     "Held-out loss of the averaged weights, before the first step of a run and then at even shares of each budget"
     def __init__(self,
         times: int = 10,     # how often over a budget
-        n: int = 512,        # pictures
+        n: int = 512,        # images
     ):
         _whole(times=times, n=n)
-        self.times, self.n, self.seen, self.next = times, n, [], 1    # seen: a list of Measured; next: which share is due
+        self.times, self.n, self.next = times, n, 1    # next: which share is due
+        self.seen: list[Measured] = []
 
-    def start(self, learn: Training) -> None: # a Learner, or what acts like one
-        "Measure what there is before the first step, or what was due when a run was cut off"
+    def start(self, learn: Training) -> None:
+        "Measure before the first step; in a run that was cut off, measure if it was due then"
         if learn.state.progress == 0: self.next = 1
         if not self.seen: self.seen.append(Measured(learn.state.i, learn.state.seconds, self.measure(learn)))
         elif learn.state.progress: self.step(learn, learn.state)
 
-    def measure(self, learn) -> float:
+    def measure(self, learn: Training) -> float:
         "The held-out loss now"
         return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n)
 
@@ -192,8 +205,11 @@ class ValidationLoss(Callback):
         self.seen.append(Measured(state.i, state.seconds, self.measure(learn)))
 
 class KeepBest(Callback):
-    "Keep the averaged weights with the lowest held-out loss so far; put it after what measures, as `fit` does"
-    def __init__(self): self.loss, self.averaged, self.weights = math.inf, 0, None    # averaged: updates of the average until then
+    "Keep the averaged weights with the lowest held-out loss so far; its place is after the callback that measures"
+    def __init__(self):
+        self.loss = math.inf
+        self.averaged = 0      # updates of the average until the lowest loss: skipped steps do not count
+        self.weights: dict[str, Tensor] | None = None
 
     def step(self, learn: Training, state: TrainState) -> None:
         "Copy the weights if they were just measured and are the best"
@@ -201,17 +217,18 @@ class KeepBest(Callback):
         if i == state.i and loss < self.loss:
             self.loss, self.averaged, self.weights = loss, learn.ema.i, copy.deepcopy(learn.denoise.state_dict())
 
-    def put_back(self, learn):
-        "Make the best weights those that sample"
-        if self.weights is None: raise InputError("there is no best yet: the held-out loss was never measured, or never finite; train first")
+    def put_back(self, learn: Training) -> None:
+        "Sample with the best weights: changes those of `learn.denoise`, and the average's number of updates"
+        if self.weights is None:
+            raise InputError("there is no best yet: the held-out loss was never measured, or never finite; train first")
         learn.denoise.load_state_dict(self.weights)
         learn.ema.i = self.averaged    # so that a continued training averages with the memory that it had
 
 # %% ../../nbs/train/05_callback.ipynb #9515b8b0
 def show_again(
-    fig,                       # a matplotlib figure
-    handle=None,               # what the last call returned
-):                             # a handle for the next call, None outside notebooks
+    fig: Any,                  # a matplotlib figure
+    handle: Any = None,        # what the last call returned
+) -> Any:                      # a handle for the next call, None outside notebooks
     "Show a figure in the notebook, in the place of the last one"
     from IPython import get_ipython
     from IPython.display import display
@@ -223,32 +240,38 @@ def show_again(
 class Live(Callback):
     "Loss, held-out loss, gradient norm and learning rate against seconds of training"
     def __init__(self,
-        every: float = math.inf, # seconds of training between two drawings; the default draws only when `figure` is asked for
-        show: Callable = show_again, # (figure, what it returned last) -> anything
+        every: float = math.inf, # seconds of training between two drawings; the default draws only in `figure`
+        show: Callable[[Any, Any], Any] = show_again, # (figure, what it returned last) -> anything
     ): self.every, self.show = every, show
 
-    def start(self, learn: Training) -> None: # any with `at` and `held_out`
-        "Nothing seen yet"
-        self.rows, self.mean, self.running, self.drawn, self.learn, self.handle = [], [], RunningMean(.95), getattr(learn, 'state', TrainState()).seconds, learn, None
+    def start(self, learn: Training) -> None:
+        "Begin with empty curves"
+        self.rows, self.mean, self.running = [], [], RunningMean(.95)
+        self.drawn, self.learn, self.handle = _so_far(learn).seconds, learn, None
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "Take note; draw when it is time"
-        self.rows.append(state); self.mean.append(self.running.add(state.loss))
-        if state.seconds - self.drawn < self.every and not (state.progress >= 1 and self.every < math.inf): return
+        "Add a point to each curve; draw when it is time"
+        self.rows.append(state)
+        self.mean.append(self.running.add(state.loss))
+        last = state.progress >= 1 and self.every < math.inf
+        if state.seconds - self.drawn < self.every and not last: return
         self.drawn, self.handle = state.seconds, self.show(self.figure(), self.handle)
 
-    def figure(self):
-        "Two axes: losses; gradient norm and rate"
+    def figure(self) -> Any:
+        "A matplotlib figure with two axes: losses; gradient norm and learning rate"
         from matplotlib.figure import Figure
         fig = Figure(figsize=(8, 2.6), dpi=72)
         left, right = fig.subplots(1, 2)
         t = [r.seconds for r in self.rows]
-        left.plot(t, [r.loss for r in self.rows], color='.8', lw=.5); left.plot(t, self.mean, label='training, running mean')
+        left.plot(t, [r.loss for r in self.rows], color='.8', lw=.5)
+        left.plot(t, self.mean, label='training, running mean')
         held = getattr(getattr(self.learn, 'held_out', None), 'seen', [])
-        left.plot([s for _, s, _ in held], [l for *_, l in held], 'o', ms=4, label='held out, averaged weights')
+        left.plot([m.seconds for m in held], [m.loss for m in held], 'o', ms=4, label='held out, averaged weights')
         left.set(xlabel='seconds of training', ylabel='weighted loss', yscale='log'); left.legend(fontsize=8)
-        right.plot(t, [r.norm for r in self.rows], color='.6', lw=.5); right.set(xlabel='seconds of training', ylabel='gradient norm', yscale='log')
-        rate = right.twinx(); rate.plot(t, [r.lr for r in self.rows], color='tab:red'); rate.set_ylabel('learning rate', color='tab:red')
+        right.plot(t, [r.norm for r in self.rows], color='.6', lw=.5)
+        right.set(xlabel='seconds of training', ylabel='gradient norm', yscale='log')
+        rate = right.twinx()
+        rate.plot(t, [r.lr for r in self.rows], color='tab:red'); rate.set_ylabel('learning rate', color='tab:red')
         fig.tight_layout()
         return fig
 
@@ -257,98 +280,115 @@ class SampleGrid(Callback):
     "Samples from the same noise, by the averaged weights, at the start, every few seconds and at the end"
     def __init__(self,
         every: float = 10.,      # seconds of training between two grids
-        n: int = 10,             # pictures
-        how: dict = fast,        # arguments of sample: few steps, for a look
-        show: Callable = None,   # given a Pillow image of each new grid; None: keep only
-    ): self.every, self.n, self.how, self.show, self.grids = every, n, how, show, []   # grids: (seconds, uint8 pictures)
+        n: int = 10,             # images
+        how: Mapping[str, Any] = fast,   # arguments of sample: few steps, for a look
+        show: Callable[[Any], Any] | None = None,   # called with a Pillow image of each new grid; None: keep only
+    ):
+        self.every, self.n, self.how, self.show = every, n, how, show
+        self.grids: list[tuple[float, Tensor]] = []     # (seconds, uint8 images)
 
     def start(self, learn: Training) -> None:
-        "What can be sampled before the first step"
+        "Sample before the first step"
         if not self.grids: self.take(learn, learn.state.seconds)
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "Another grid when it is time, and after the last step"
+        "Sample again when it is time, and after the last step"
         if state.seconds - self.grids[-1][0] >= self.every or state.progress >= 1: self.take(learn, state.seconds)
 
-    def take(self, learn, seconds: float):
+    def take(self, learn: Training, seconds: float) -> None:
         "Sample now"
         self.grids.append((seconds, learn.dls.spec.to_uint8(learn.sample(self.n, seed=0, **self.how))))
         if self.show: self.show(image_grid(self.grids[-1][1], n_cols=self.n))
 
-    def strip(self):
+    def strip(self) -> Any:
         "All grids, one row each, with their times on the left: a Pillow image"
         from PIL import Image, ImageDraw
         sheet = image_grid(torch.cat([g for _, g in self.grids]), n_cols=self.n)
         strip, row = Image.new('RGB', (sheet.width + 36, sheet.height), 'white'), sheet.height / len(self.grids)
         strip.paste(sheet, (36, 0))
-        for k, (seconds, _) in enumerate(self.grids): ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
+        for k, (seconds, _) in enumerate(self.grids):
+            ImageDraw.Draw(strip).text((2, row * (k + .4)), f'{seconds:.0f} s', fill='black')
         return strip.quantize(24)
 
 # %% ../../nbs/train/05_callback.ipynb #38b56354
 class LayerStats(Callback):
-    "Spread of every layer's output and of its weights' gradient, step by step"
+    "Standard deviation of every layer's output and root mean square of its weights' gradient, every few steps"
     def __init__(self,
         every: int = 10,         # steps between two records
-        kinds: tuple = (nn.Conv2d, nn.Linear), # layers that are watched
+        kinds: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear), # layers that are watched
     ):
         _whole(every=every)
         self.every, self.kinds = every, kinds
 
-    def start(self, learn: Training) -> None: # a Learner, or what acts like one
-        "Listen to the layers"
-        self.layers = {name: m for name, m in learn.model.net.named_modules() if isinstance(m, self.kinds)}
+    def start(self, learn: Training) -> None:
+        "Hook the layers"
+        net: Any = learn.model.net
+        self.layers = {name: m for name, m in net.named_modules() if isinstance(m, self.kinds)}
         self.at, self.outputs, self.gradients, self.now = [], [], [], {}
         self.hooks = [m.register_forward_hook(self.listen(name)) for name, m in self.layers.items()]
         self.due = True
 
-    def listen(self, name: str) -> Callable:
-        "A hook that notes the spread of one layer's output when a record is due"
-        def hook(module, args, out):
+    def listen(self, name: str) -> Callable[..., None]:
+        "A hook that records the standard deviation of one layer's output when a record is due"
+        def hook(module, _, out):
             if self.due and module.training: self.now[name] = out.detach().float().std()
         return hook
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "One column of each picture"
+        "Add one column to each map, if a record is due"
         if self.due and self.now:
-            spread = lambda m: m.weight.grad.float().square().mean().sqrt() if m.weight.grad is not None else torch.tensor(0.)
-            self.at.append(state.i); self.outputs.append([self.now.get(k, torch.tensor(0.)).item() for k in self.layers])
-            self.gradients.append([spread(m).item() for m in self.layers.values()])
+            rms = lambda g: g.float().square().mean().sqrt().item() if g is not None else 0.
+            self.at.append(state.i)
+            self.outputs.append([float(self.now.get(k, 0.)) for k in self.layers])
+            self.gradients.append([rms(m.weight.grad) for m in self.layers.values()])
             self.now = {}
         self.due = (state.i + 1) % self.every == 0
 
     def end(self, learn: Training) -> None:
-        "Stop listening"
+        "Remove the hooks"
         for h in self.hooks: h.remove()
 
-    def figure(self):
-        "A row for each layer, from the input down to the output, time to the right; colour is the power of ten, nothing is black"
+    def figure(self) -> Any:
+        "A row for each layer, from input to output, time to the right; colour is the power of ten, 0 is black"
         from matplotlib.figure import Figure
         fig = Figure(figsize=(8, max(2., .8 + .13 * len(self.layers))), dpi=72)
-        for ax, values, title in zip(fig.subplots(1, 2, sharey=True), (self.outputs, self.gradients), ('spread of the output', 'spread of the gradient')):
+        maps = {'standard deviation of the output': self.outputs, 'size of the gradient': self.gradients}
+        for ax, (title, values) in zip(fig.subplots(1, 2, sharey=True), maps.items()):
             v = torch.tensor(values).T
             log = v.clamp(min=1e-12).log10()
             usual = log[v > 1e-12].median().item() if (v > 1e-12).any() else 0.
-            img = ax.imshow(log.clamp(usual - 2.5, usual + 2.5).where(v > 1e-12, torch.nan).numpy(), aspect='auto', cmap='turbo', interpolation='nearest',
-                            vmin=usual - 2.5, vmax=usual + 2.5, extent=(self.at[0], self.at[-1] + self.every, len(self.layers) - .5, -.5))
-            ax.set_facecolor('black'); ax.set_title(title, fontsize=9); ax.set_xlabel('step'); fig.colorbar(img, ax=ax, label='power of ten')
+            lo, hi = usual - 2.5, usual + 2.5
+            extent = (self.at[0], self.at[-1] + self.every, len(self.layers) - .5, -.5)
+            img = ax.imshow(log.clamp(lo, hi).where(v > 1e-12, torch.nan).numpy(), aspect='auto', cmap='turbo',
+                            interpolation='nearest', vmin=lo, vmax=hi, extent=extent)
+            ax.set_facecolor('black'); ax.set_title(title, fontsize=9); ax.set_xlabel('step')
+            fig.colorbar(img, ax=ax, label='power of ten')
             ax.set_yticks(range(len(self.layers)), list(self.layers), fontsize=5)
         fig.tight_layout()
         return fig
 
 # %% ../../nbs/train/05_callback.ipynb #79216e79
+class LevelErrors(NamedTuple):
+    "Errors of the averaged weights at each noise level, at one time"
+    seconds: float       # of training until then
+    train: Tensor        # on training images
+    held_out: Tensor     # on held-out images
+    unlabelled: Tensor   # on the same without their labels
+
 class LossBySigma(Callback):
-    "Error by noise level of the averaged weights on training and held-out pictures, at even shares of each budget"
+    "Error by noise level of the averaged weights on training and held-out images, at even shares of each budget"
     def __init__(self,
         times: int = 4,          # how often over a budget
-        n: int = 128,            # pictures of each split
+        n: int = 128,            # images of each split
         low: float = .02,        # lowest level, in units of the data's standard deviation
         high: float = 30.,       # highest
     ):
         _whole(times=times, n=n)
-        self.times, self.n, self.low, self.high, self.seen = times, n, low, high, []   # seen: (seconds, errors: training, held out, held out without labels)
+        self.times, self.n, self.low, self.high = times, n, low, high
+        self.seen: list[LevelErrors] = []
 
-    def start(self, learn: Training) -> None: # a Learner, or what acts like one
-        "Levels, pictures, and the linear denoiser that has to be beaten"
+    def start(self, learn: Training) -> None:
+        "Choose levels, and compute the error of the best linear denoiser"
         spec = learn.dls.spec
         self.sigmas = torch.logspace(math.log10(self.low), math.log10(self.high), 9) * spec.std
         self.linear = linear_loss(learn.dls.train[:2000]['image'].cpu(), self.sigmas)
@@ -358,58 +398,68 @@ class LossBySigma(Callback):
         "Measure if the next share of the budget is reached"
         if state.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(state.progress * self.times + 1e-9) + 1
-        self.seen.append((state.seconds, self.measure(learn, learn.dls.train), self.measure(learn, learn.dls.valid), self.measure(learn, learn.dls.valid, False)))
+        train, valid = learn.dls.train, learn.dls.valid
+        self.seen.append(LevelErrors(state.seconds, self.measure(learn, train), self.measure(learn, valid),
+                                     self.measure(learn, valid, False)))
 
     @torch.no_grad()
     def measure(self,
-        learn,                   # whose averaged weights
-        split,                   # of its data
-        told: bool = True,       # whether the labels are told
-    ):
-        "Errors on the first pictures of a split, a number for each level, with or without being told the labels"
+        learn: Training,
+        split: Split,                # of its data
+        labelled: bool = True,       # whether the network gets the labels
+    ) -> Tensor:                     # (levels,)
+        "Errors on the first images of a split, a number for each level"
         batch = dict(split[:min(self.n, len(split))])
-        if not told: batch.pop('label', None)
+        if not labelled: batch.pop('label', None)
         return loss_by_level(learn.denoise, batch, self.sigmas.to(learn.device)).mean(1).cpu()
 
-    def figure(self):
-        "Errors divided by the linear denoiser's: below 1 is learning, full above dashed is memory, dotted above full is use of the labels"
+    def figure(self) -> Any:
+        "Errors over the linear denoiser's: dashed below full is memorization, dotted above full is use of the labels"
         from matplotlib.figure import Figure
-        fig = Figure(figsize=(6.4, 2.6), dpi=72); ax = fig.subplots()
+        fig = Figure(figsize=(6.4, 2.6), dpi=72)
+        ax = fig.subplots()
         ax.axhline(1, color='k', lw=.8, label='best linear denoiser')
-        for k, (seconds, train, held, untold) in enumerate(self.seen):
-            shade, last = dict(color='tab:blue', alpha=(k + 1) / len(self.seen)), k == len(self.seen) - 1
-            ax.plot(self.sigmas, held / self.linear, label=f'{seconds:.0f} s, held out', **shade)
-            if last: ax.plot(self.sigmas, train / self.linear, '--', color='tab:orange', label='training pictures')
-            if last: ax.plot(self.sigmas, untold / self.linear, ':', color='tab:blue', label='held out, label hidden')
-        ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log'); ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
+        for k, e in enumerate(self.seen):
+            ax.plot(self.sigmas, e.held_out / self.linear, label=f'{e.seconds:.0f} s, held out', color='tab:blue',
+                    alpha=(k + 1) / len(self.seen))
+        for e in self.seen[-1:]:
+            ax.plot(self.sigmas, e.train / self.linear, '--', color='tab:orange', label='training images')
+            ax.plot(self.sigmas, e.unlabelled / self.linear, ':', color='tab:blue', label='held out, label hidden')
+        ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log')
+        ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
         return fig
 
 # %% ../../nbs/train/05_callback.ipynb #b4bdf159
 class Tracker(Callback):
-    "Send loss, held-out loss, learning rate and gradient norm to whatever tracker `accelerate` knows"
+    "Send loss, held-out loss, learning rate and gradient norm to a tracker that `accelerate` knows"
     def __init__(self,
         name: str,               # 'tensorboard', 'wandb', 'mlflow', … ; its package has to be installed
-        folder: Path = 'runs',   # for trackers that write files
+        folder: Path | str = 'runs',   # for trackers that write files
         project: str = 'diffnb', # name of the project there
         every: int = 10,         # steps between two entries
     ):
         _whole(every=every)
         self.name, self.folder, self.project, self.every = name, str(folder), project, every
 
-    def start(self, learn: Training) -> None: # a Learner, or what acts like one
-        "Open the tracker"
+    def start(self, learn: Training) -> None:
+        "Open the tracker; raises `InputError` if it is not installed"
         from accelerate import Accelerator
-        try: self.accelerator = Accelerator(cpu=learn.device.type == 'cpu', log_with=self.name, project_dir=self.folder)
+        on_cpu = learn.device.type == 'cpu'
+        try: self.accelerator = Accelerator(cpu=on_cpu, log_with=self.name, project_dir=self.folder)
         except ValueError as e: raise InputError(f"tracker {self.name!r}: {e}") from None
         if not self.accelerator.trackers and not self.accelerator.log_with:
-            raise InputError(f"tracker {self.name!r} is not installed; allowed: 'tensorboard', 'wandb', 'mlflow', …: pip install {self.name}")
-        self.accelerator.init_trackers(self.project, config=dict(lr=learn.lr, bs=learn.dls.bs, seed=learn.seed, recipe=learn.recipe.name))
+            raise InputError(f"tracker {self.name!r} is not installed; allowed: 'tensorboard', 'wandb', 'mlflow', …: "
+                             f"pip install {self.name}")
+        config = dict(lr=learn.lr, bs=learn.dls.bs, seed=learn.seed, recipe=learn.recipe.name)
+        self.accelerator.init_trackers(self.project, config=config)
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "An entry every so often, and whenever the held-out loss was measured"
-        i, _, held = learn.held_out.seen[-1]
-        values = {'held-out loss': held} if i == state.i else {}
-        if state.i % self.every == 0: values.update(loss=state.loss, lr=state.lr, norm=state.norm, **{'images per second': state.images / state.seconds})
+        "Add an entry every few steps, and whenever the held-out loss was measured"
+        last = learn.held_out.seen[-1]
+        values = {'held-out loss': last.loss} if last.step == state.i else {}
+        if state.i % self.every == 0:
+            speed = state.images / state.seconds
+            values |= {'loss': state.loss, 'lr': state.lr, 'norm': state.norm, 'images per second': speed}
         if values: self.accelerator.log(values, step=state.i)
 
     def end(self, learn: Training) -> None:

@@ -32,7 +32,7 @@ class TrainBatch(NamedTuple):
     cond: Batch       # conditions, some of them hidden
 
 def train_batch(
-    batch: Batch,            # 'image' and conditions: this process' share, items rank, rank + world, …
+    batch: Batch,            # 'image' and conditions: the share of this process, items rank, rank + world, …
     spec: DataSpec,
     recipe: Recipe,          # fitted, and scaled to the data
     seed: int,               # the run's seed, first part of the key of all randomness
@@ -41,14 +41,15 @@ def train_batch(
     rank: int = 0,           # which process this is
     world: int = 1,          # how many share the batch
 ) -> TrainBatch:
-    "Noise levels, noise, hidden conditions and targets of a batch: for every item what they would be in one process"
+    "Noise levels, noise, hidden conditions and targets of a batch; for every item the same as in a single process"
     cond = dict(batch)
     x0 = cond.pop('image')
     n = len(x0) * world
     sigma = recipe.density(stratified(n, rng(seed, 'levels', step)))[rank::world].to(x0)
     eps = randn_items(x0.shape[1:], range(rank, n, world), seed, 'noise', step).to(x0)
     hide = (torch.rand(n, generator=rng(seed, 'hide', step)) < cond_drop)[rank::world].to(x0.device)
-    cond = {k: spec.conditions[k].drop(v, hide) if spec.conditions[k].droppable else v for k, v in cond.items()}
+    known = spec.conditions
+    cond = {k: known[k].drop(v, hide) if known[k].droppable else v for k, v in cond.items()}
     x = recipe.corrupt(x0, sigma, eps)
     return TrainBatch(x0, x, sigma, recipe.target(x0, x, sigma, cond, step), cond)
 
@@ -61,13 +62,14 @@ def loss_and_gradient(
     "Add the gradient of the batch's loss, against its targets, to that of the parameters"
     reported = torch.zeros((), device=b.x.device)
     for j in range(accumulate):
-        part = slice(j, None, accumulate)
-        wait = nullcontext if j == accumulate - 1 else getattr(denoise, 'no_sync', nullcontext)   # several processes: exchange once
+        part, last = slice(j, None, accumulate), j == accumulate - 1
+        wait = nullcontext if last else getattr(denoise, 'no_sync', nullcontext)   # several processes exchange once
         with wait():
             denoised = denoise(b.x[part], b.sigma[part], **{k: v[part] for k, v in b.cond.items()})
             loss = weighted_error(denoised, b.target[part], b.sigma[part], weight).sum() / len(b.x)
             loss.backward()
-        reported = reported + weighted_error(denoised.detach(), b.x0[part], b.sigma[part], weight).sum() / len(b.x)
+        error = weighted_error(denoised.detach(), b.x0[part], b.sigma[part], weight)
+        reported = reported + error.sum() / len(b.x)
     return reported
 
 # %% ../../nbs/train/04_loop.ipynb #74d532de
@@ -76,8 +78,9 @@ class ProcessGroup:
     "Rank and world size of this process; its operations do nothing in a group of one"
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device('cpu')                 # where tensors are exchanged
-    wrap: Callable[[nn.Module], nn.Module] = field(default=lambda module: module, repr=False) # the same module, its gradients averaged over the group
+    device: torch.device = torch.device('cpu')     # where tensors are exchanged
+    # module -> the same, its gradients averaged over the group
+    wrap: Callable[[nn.Module], nn.Module] = field(default=lambda module: module, repr=False)
 
     def mean(self, v: Tensor) -> Tensor:
         "Mean over the processes"
@@ -104,26 +107,29 @@ def join_process_group(
         shared = a.prepare_model(module)
         wrapped.add(shared)
         return shared
-    def leave():                                  # or the threads that listen to the others abort the process at its end
+    def leave():           # or the threads that listen to the others abort the process at its end
         for m in wrapped: m.reducer = m.logger = m.process_group = None
         a.state.destroy_process_group()
     atexit.register(leave)
-    return ProcessGroup(a.process_index, a.num_processes, torch.device('cpu') if a.device.type == 'cpu' else a.device, wrap)
+    where = torch.device('cpu') if a.device.type == 'cpu' else a.device
+    return ProcessGroup(a.process_index, a.num_processes, where, wrap)
 
 @dataclass(frozen=True)
 class TrainOptions:
-    "Settings of the training loop that rarely change"
+    "Settings of the training loop that rarely change; raises `InputError` for values outside the allowed range"
     cond_drop: float = .1      # share of the items whose conditions are hidden, 0…1; guidance needs some
     clip: float = 1.           # largest norm of the gradient; math.inf: any
     accumulate: int = 1        # parts of a batch that are computed one after the other, for less memory
     gamma: float = 16.         # power of the average of weights: its memory is about 1/(gamma+1) of the run
-    compile: bool = False      # train with torch.compile: a minute of compiling, then faster steps on some machines (`check_fast`)
+    compile: bool = False      # train with torch.compile: a minute of compiling, then maybe faster steps (`check_fast`)
     patience: int = 5          # steps in a row that may fail to be finite
 
     def __post_init__(self):
         whole = lambda v: v >= 1 and v == int(v)
-        for name, allowed, fine in (('cond_drop', '0 to 1', 0 <= self.cond_drop <= 1), ('clip', 'above 0, math.inf for none', self.clip > 0),
-                                    ('accumulate', 'a whole number, 1 or more', whole(self.accumulate)), ('gamma', '0 or more', self.gamma >= 0),
+        for name, allowed, fine in (('cond_drop', '0 to 1', 0 <= self.cond_drop <= 1),
+                                    ('clip', 'above 0, math.inf for none', self.clip > 0),
+                                    ('accumulate', 'a whole number, 1 or more', whole(self.accumulate)),
+                                    ('gamma', '0 or more', self.gamma >= 0),
                                     ('patience', 'a whole number, 1 or more', whole(self.patience))):
             if not fine: raise InputError(f"{name} (={getattr(self, name)}) must be {allowed}")
 
@@ -142,34 +148,40 @@ def train_steps(
     state: TrainState = TrainState(), # where the training stands
     group: ProcessGroup = ProcessGroup(), # processes that share the batch
 ) -> Iterator[TrainState]:            # the state after each step; the last has progress 1
-    "Train until the budget is used up. Time outside this generator does not count. Raises `FloatingPointError` after `options.patience` bad steps in a row"
+    "Train until the budget is used up; raises `FloatingPointError` after `options.patience` bad steps in a row"
     tune_malloc()
-    params, bad, took = [p for p in denoise.parameters() if p.requires_grad], 0, 0.
+    bad, took = 0, 0.
     while state.progress < 1:
-        began, progress = time.perf_counter(), group.first(budget(state.i, state.seconds + took))   # it should take as long as the last
+        began = time.perf_counter()
+        progress = group.first(budget(state.i, state.seconds + took))     # it should take as long as the last
         rate = lr * lr_schedule(progress)
-        for g in opt.param_groups: g['lr'] = rate
         b = train_batch(batch(state.i), spec, recipe, seed, state.i, options.cond_drop, group.rank, group.world)
-        buffers = [v.clone() for v in denoise.buffers()]     # such as the statistics of a batch norm
-        opt.zero_grad(set_to_none=True)
-        error = group.mean(loss_and_gradient(denoise, b, recipe.weight, options.accumulate))
-        grad_norm = nn.utils.clip_grad_norm_(params, options.clip)
-        loss, norm = torch.stack([error, grad_norm]).tolist()   # waits for the device, so that the clock counts what was computed
-        bad = 0 if math.isfinite(loss + norm) else bad + 1
-        if not bad:
-            opt.step()
-            if ema: ema.update(denoise)
-        else:
-            for v, before in zip(denoise.buffers(), buffers): v.copy_(before)
+        loss, norm, fine = _step(denoise, b, recipe.weight, opt, rate, options, group)
+        if fine and ema: ema.update(denoise)
+        bad = 0 if fine else bad + 1
         took = time.perf_counter() - began
-        images = state.images + len(b.x0) * group.world
-        state = TrainState(state.i + 1, progress, state.seconds + took, rate, loss, norm, images, state.skipped + (bad > 0))
+        state = TrainState(state.i + 1, progress, state.seconds + took, rate, loss, norm,
+                           state.images + len(b.x0) * group.world, state.skipped + (not fine))
         if bad >= options.patience: raise FloatingPointError(_not_finite(state, bad))
         yield state
 
+def _step(denoise, b, weight, opt, rate, options, group): # update the parameters unless loss or gradient is not finite
+    for g in opt.param_groups: g['lr'] = rate
+    buffers = [v.clone() for v in denoise.buffers()]     # such as the statistics of a batch norm
+    opt.zero_grad(set_to_none=True)
+    error = group.mean(loss_and_gradient(denoise, b, weight, options.accumulate))
+    grad_norm = nn.utils.clip_grad_norm_([p for p in denoise.parameters() if p.requires_grad], options.clip)
+    loss, norm = torch.stack([error, grad_norm]).tolist()   # waits for the device, whose time the clock has to count
+    fine = math.isfinite(loss + norm)
+    if fine: opt.step()
+    else:
+        for v, before in zip(denoise.buffers(), buffers): v.copy_(before)
+    return loss, norm, fine
+
 def _not_finite(state, bad): # the report
-    early = state.i == bad
-    return (f"steps {state.i - bad + 1} to {state.i} were left out because loss ({state.loss}) or gradient norm ({state.norm}) was not finite; "
-            f"{state.skipped} of {state.i} steps in all, learning rate {state.lr:.2g}. The weights are those before step {state.i - bad + 1}. "
-            + ("It was so from the start: look at the data (dls.show_batch(), check_data(block, source)), and try precision='fp32'" if early else
-               "Begin a new run with lr ten times lower, or in fp32"))
+    first, early = state.i - bad + 1, state.i == bad
+    advice = ("It was so from the start: look at the data (dls.show_batch(), check_data(block, source)), and try "
+              "precision='fp32'" if early else "Begin a new run with lr ten times lower, or in fp32")
+    return (f"steps {first} to {state.i} were left out because loss ({state.loss}) or gradient norm ({state.norm}) was "
+            f"not finite; {state.skipped} of {state.i} steps in all, learning rate {state.lr:.2g}. "
+            f"The weights are those before step {first}. {advice}")

@@ -14,23 +14,25 @@ from torch import Tensor, nn
 # %% ../../nbs/train/02_optim.ipynb #af9f5933
 def newton_schulz(
     m: Tensor,               # (N, rows, columns), finite
-    n_iter: int = 5,         # rounds, 1 or more; each multiplies small singular values by 3.4
+    n_iter: int = 5,         # iterations, 1 or more; each multiplies small singular values by 3.4
 ) -> Tensor:                 # like `m`
-    "The nearest matrices whose singular values are all 1, roughly: what was not tiny ends between .68 and 1.14"
+    "Matrices with the singular vectors of `m` and singular values near 1, 0.68 to 1.14 for those that were not tiny"
     m = m / m.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)         # no singular value above 1
     wide = m.shape[1] <= m.shape[2]
     square = m @ m.mT if wide else m.mT @ m                           # singular values squared
     one = torch.eye(square.shape[1], dtype=m.dtype, device=m.device)
-    factor = lambda square: 3.4445 * one - 4.7750 * square + 2.0315 * square @ square   # s -> 3.4445 s - 4.7750 s^3 + 2.0315 s^5
-    turn = r = factor(square)
+    def factor(square): # s -> 3.4445 s - 4.7750 s^3 + 2.0315 s^5
+        return 3.4445 * one - 4.7750 * square + 2.0315 * square @ square
+    total = r = factor(square)
     for _ in range(n_iter - 1):
         square = r @ square @ r
-        r = factor(square); turn = r @ turn
-    return turn @ m if wide else m @ turn
+        r = factor(square)
+        total = r @ total
+    return total @ m if wide else m @ total
 
 # %% ../../nbs/train/02_optim.ipynb #0000c963
 def is_hidden_conv(p: nn.Parameter) -> bool:
-    "Whether a weight is a convolution of 2x2 or more with more than 16 channels on both sides: it maps features to features"
+    "Whether a weight is a convolution of 2x2 or more, with more than 16 channels on both sides, so between features"
     return p.ndim == 4 and p.shape[2] > 1 and min(p.shape[:2]) > 16
 
 class Muon(torch.optim.AdamW):
@@ -38,15 +40,16 @@ class Muon(torch.optim.AdamW):
     def __init__(self,
         params: Iterable,                  # of the network, or parameter groups
         lr: float = 3e-3,                  # learning rate of both; `train_steps` sets it at every step
-        momentum: float = .9,              # memory of the running gradient
+        momentum: float = .9,              # share of the running gradient that is kept at each step
         size: float = .3,                  # root mean square of an update at learning rate 1
-        matrix: Callable[[nn.Parameter], bool] = is_hidden_conv, # whether a parameter is Muon's
-        betas: tuple[float, float] = (.9, .99),  # memories of AdamW
-        weight_decay: float = .01,         # of AdamW
+        matrix: Callable[[nn.Parameter], bool] = is_hidden_conv,  # whether Muon updates a parameter
+        betas: tuple[float, float] = (.9, .99),  # decay rates of AdamW's two running means
+        weight_decay: float = .01,         # of AdamW; Muon's parameters do not decay
     ):
-        params = list(params)
-        on = {p.device.type for g in params for p in (g['params'] if isinstance(g, dict) else [g])}
-        super().__init__(params, lr, betas=betas, weight_decay=weight_decay, fused=on <= {'cpu', 'cuda', 'mps', 'xpu'})
+        groups = [{**g, 'params': list(g['params'])} if isinstance(g, dict) else g for g in params]
+        on = {p.device.type for g in groups for p in (g['params'] if isinstance(g, dict) else [g])}
+        fused = on <= {'cpu', 'cuda', 'mps', 'xpu'}
+        super().__init__(groups, lr, betas=betas, weight_decay=weight_decay, fused=fused)
         self.momentum, self.size, self.matrix = momentum, size, matrix
 
     @torch.no_grad()
@@ -55,15 +58,16 @@ class Muon(torch.optim.AdamW):
         loss = None
         if closure is not None:
             with torch.enable_grad(): loss = closure()
-        hidden = [(p, p.grad, g['lr']) for g in self.param_groups for p in g['params'] if p.grad is not None and self.matrix(p)]
-        groups_by_shape: dict[tuple, list] = {}
-        for p, _, lr in hidden: groups_by_shape.setdefault((p.shape[0], p[0].numel(), p.device), []).append((p, lr))
-        for group in groups_by_shape.values(): self._orthogonal_step(group)
-        super().step()                     # passes over what has no gradient left
+        hidden = [(p, p.grad, g['lr']) for g in self.param_groups for p in g['params']
+                  if p.grad is not None and self.matrix(p)]
+        by_shape: dict[tuple, list] = {}
+        for p, _, lr in hidden: by_shape.setdefault((p.shape[0], p[0].numel(), p.device), []).append((p, lr))
+        for group in by_shape.values(): self._orthogonal_step(group)
+        super().step()                     # skips parameters without a gradient
         for p, grad, _ in hidden: p.grad = grad
         return loss
 
-    def _orthogonal_step(self, group): # move parameters of one shape, whose updates are orthogonalized together
+    def _orthogonal_step(self, group): # update parameters of one shape together; removes their gradients
         for p, _ in group:
             if not self.state[p]: self.state[p].update(step=torch.zeros(()), momentum=torch.zeros_like(p))
             self.state[p]['step'] += 1

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['widths', 'fourier_embedding', 'Embed', 'zero_init', 'adaptive_group_norm', 'ResBlock', 'Attention', 'UNet',
-           'init_weights', 'unet', 'summary']
+           'init_weights', 'unet', 'Part', 'summary']
 
 # %% ../../nbs/train/01_unet.ipynb #8e83243c
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from ..data.spec import DataSpec
 # %% ../../nbs/train/01_unet.ipynb #dcc4d500
 def fourier_embedding(
     t: Tensor,               # (B,), of size about 1, such as ln(sigma)/4
-    n: int = 64,             # length of the code
+    n: int = 64,             # length of the embedding
     fastest: float = 100.,   # angular frequency of the shortest wave; the longest has 0.1
 ) -> Tensor:                 # (B, n)
     "Sines and cosines of `t` at geometrically spaced frequencies"
@@ -32,7 +32,7 @@ def fourier_embedding(
 
 # %% ../../nbs/train/01_unet.ipynb #b8eb5056
 class Embed(nn.Module):
-    "Noise level and conditions as one vector per image: the sum of their codes"
+    "Noise level and conditions as one vector per image: the sum of their embeddings"
     def __init__(self,
         conditions: Mapping[str, Condition],   # those with rows in an embedding table count
         dim: int,                              # length of the vector
@@ -46,36 +46,37 @@ class Embed(nn.Module):
         c_noise: Tensor,                    # (B,)
         cond: Mapping[str, Tensor | None],  # a missing key or None: the missing value
     ) -> Tensor:                            # (B, dim)
-        "Sum of the codes"
+        "Sum of the embeddings"
         code = self.level(fourier_embedding(c_noise))
         for k, c in self.conditions.items():
-            value = cond.get(k)
-            code = code + c.embed(c.unconditional(c_noise) if value is None else value, self.tables[k].weight)
+            value, table = cond.get(k), self.tables[k].get_parameter('weight')
+            code = code + c.embed(c.unconditional(c_noise) if value is None else value, table)
         return F.silu(code)
 
 # %% ../../nbs/train/01_unet.ipynb #9439c34f
 def zero_init(layer: nn.Module) -> nn.Module:
     "Mark `layer` to start with all weights zero"
-    layer.starts_at_zero = True
+    setattr(layer, 'starts_at_zero', True)
     return layer
 
 def adaptive_group_norm(
     h: Images,              # (B, C, H, W)
     scale: Tensor,          # (B, C)
     shift: Tensor,          # (B, C)
-    groups: int = 8,        # of channels that are normed together
+    groups: int = 8,        # of channels that are normalized together
 ) -> Images:                # like `h`
     "Group norm in which every item has a scale and a shift of its own"
     b, c, *size = h.shape
-    return F.group_norm(h.reshape(1, b * c, *size), b * groups, scale.reshape(-1), shift.reshape(-1)).view(h.shape)
+    one = h.reshape(1, b * c, *size)
+    return F.group_norm(one, b * groups, scale.reshape(-1), shift.reshape(-1)).view(h.shape)
 
 class ResBlock(nn.Module):
-    "x + conv(bend(norm(conv(x)), scaled and shifted by the embedding)), channels changed by a 1x1 convolution where needed"
+    "x + conv(silu(norm(conv(x)), scaled and shifted by the embedding)), x by a 1x1 convolution where channels change"
     def __init__(self,
-        c_in: int,              # channels that come in
-        c_out: int,             # channels that go out; times `inner` a multiple of 8
+        c_in: int,              # channels of the input
+        c_out: int,             # channels of the output; times `inner` a multiple of 8
         dim: int,               # length of the embedding
-        inner: int = 2,         # how many times as many features between the two convolutions
+        inner: int = 2,         # factor on the features between the two convolutions
     ):
         super().__init__()
         c = inner * c_out
@@ -87,27 +88,27 @@ class ResBlock(nn.Module):
         x: Images,              # (B, c_in, H, W)
         emb: Tensor,            # (B, dim)
     ) -> Images:                # (B, c_out, H, W)
-        "The input and what was learned to change"
+        "The input plus a learned change"
         scale, shift = self.modulate(emb).chunk(2, 1)                     # (B, inner*c_out) each
         h = F.silu(adaptive_group_norm(self.conv1(x), 1 + scale, shift))
         return self.skip(x) + self.conv2(h)
 
 # %% ../../nbs/train/01_unet.ipynb #eb5c9200
 class Attention(nn.Module):
-    "x + self-attention over all places of the picture"
+    "x + self-attention over all places of the image"
     def __init__(self,
         channels: int,       # a multiple of 8 and of n_heads
-        n_heads: int = 4,    # independent looks
+        n_heads: int = 4,    # independent attention heads
     ):
         super().__init__()
         self.n_heads, self.norm = n_heads, nn.GroupNorm(8, channels)
         self.qkv, self.out = nn.Conv2d(channels, 3 * channels, 1), zero_init(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Images) -> Images:
-        "Every place asks all places"
+        "The input plus what each place attends to"
         b, c, h, w = x.shape
-        qkv = self.qkv(self.norm(x)).reshape(b, 3, self.n_heads, c // self.n_heads, h * w)   # (B, 3, heads, c/heads, places)
-        q, k, v = qkv.transpose(-1, -2).unbind(1)                                            # (B, heads, places, c/heads) each
+        qkv = self.qkv(self.norm(x)).reshape(b, 3, self.n_heads, c // self.n_heads, h * w)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)                         # (B, heads, places, c/heads) each
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
@@ -120,30 +121,29 @@ class UNet(nn.Module):
         conditions: Mapping[str, Condition] | None = None,  # name -> condition; None: there are none
         channels: Sequence[int] = (32, 64), # features at each size, from fine to coarse; multiples of 8
         inner: int = 2,                     # factor on the features inside a residual block
-        n_blocks: int = 1,                  # residual blocks at each size on each way; the smallest size has those of both ways
+        n_blocks: int = 1,                  # residual blocks at each size on each way; the smallest size has one more
         dim: int = 192,                     # length of the embedding of noise level and conditions
         patch_size: int = 2,                # edge of the square of pixels that becomes channels
-        attention: Sequence[int] = (),      # sizes with self-attention on the way down, as indices into `channels`: -1 is the coarsest
+        attention: Sequence[int] = (),      # sizes with self-attention, as indices into `channels`; -1: the coarsest
     ):
         super().__init__()
-        if any(c < 8 or c % 8 for c in channels) or not channels: raise InputError(f"channels {tuple(channels)} must be multiples of 8, such as (32, 64)")
-        if not all(-len(channels) <= i < len(channels) for i in attention):
-            raise InputError(f"attention {tuple(attention)} must name sizes {-len(channels)} to {len(channels) - 1}, as there are {len(channels)} channels")
-        block = lambda a, b: ResBlock(a, b, dim, inner)
-        self.config = dict(channels=tuple(channels), inner=inner, n_blocks=n_blocks, dim=dim, patch_size=patch_size, attention=tuple(attention))
+        _check_sizes(tuple(channels), tuple(attention))
+        self.config = dict(channels=tuple(channels), inner=inner, n_blocks=n_blocks, dim=dim, patch_size=patch_size,
+                           attention=tuple(attention))
         self.in_channels, self.patch_size = in_channels, patch_size
         self.spatial = {k: c for k, c in (conditions or {}).items() if c.channels}     # conditions that are images
         self.embed = Embed(conditions or {}, dim)
-        seen = in_channels + sum(c.channels for c in self.spatial.values())
-        self.conv_in = nn.Conv2d(seen * patch_size**2, channels[0], 3, padding=1)
-        self.downs = nn.ModuleList(nn.ModuleList(block(c, c) for _ in range(n_blocks)) for c in channels[:-1])
+        seen, pixels = in_channels + sum(c.channels for c in self.spatial.values()), patch_size**2
+        def stage(c_in, c, n): return nn.ModuleList(ResBlock(c if i else c_in, c, dim, inner) for i in range(n))
+        self.conv_in = nn.Conv2d(seen * pixels, channels[0], 3, padding=1)
+        self.downs = nn.ModuleList(stage(c, c, n_blocks) for c in channels[:-1])
         self.downsample = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
-        self.middle = nn.ModuleList(block(channels[-1], channels[-1]) for _ in range(n_blocks + 1))
+        self.middle = stage(channels[-1], channels[-1], n_blocks + 1)
         self.attend = nn.ModuleDict({str(i % len(channels)): Attention(channels[i]) for i in attention})
         self.upsample = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
-        self.ups = nn.ModuleList(nn.ModuleList(block(2*c if i == 0 else c, c) for i in range(n_blocks)) for c in channels[:-1])
+        self.ups = nn.ModuleList(stage(2 * c, c, n_blocks) for c in channels[:-1])
         self.norm = nn.GroupNorm(8, channels[0])
-        self.conv_out = zero_init(nn.Conv2d(channels[0], out_channels * patch_size**2, 3, padding=1))
+        self.conv_out = zero_init(nn.Conv2d(channels[0], out_channels * pixels, 3, padding=1))
 
     def forward(self,
         x: Images,                    # scaled noisy images and what the preconditioner shows, (B, in_channels, H, W)
@@ -151,26 +151,31 @@ class UNet(nn.Module):
         label: Tensor | None = None,  # a class, several labels or numbers; None: missing
         **cond: Tensor | None,        # other conditions
     ) -> Images:                      # prediction in the recipe's parameterization, (B, out_channels, H, W)
-        "Coarse features see the whole image, fine ones every pixel; raises `InputError` for a size that cannot be halved"
+        "Coarse features see the whole image, fine ones every pixel; raises `InputError` for a size it cannot halve"
         self.check(x)
-        given = {'label': label, **cond}
-        emb, seen = self.embed(c_noise, given), []
-        shown = [c.unconditional(x) if given.get(k) is None else given[k] for k, c in self.spatial.items()]
-        h = self.conv_in(F.pixel_unshuffle(torch.cat([x, *shown], 1) if shown else x, self.patch_size))  # (B, channels[0], H/patch, W/patch)
+        emb, seen = self.embed(c_noise, {'label': label, **cond}), []
+        h = self.conv_in(F.pixel_unshuffle(self.shown(x, cond), self.patch_size))  # (B, channels[0], H/patch, W/patch)
         for i, (blocks, down) in enumerate(zip(self.downs, self.downsample)):
             seen.append(self.stage(h, emb, blocks, i))
-            h = down(seen[-1])                                                    # half the edge, channels[i+1]
+            h = down(seen[-1])                                                     # half the edge, channels[i+1]
         h = self.stage(h, emb, self.middle, len(self.downs))
         for blocks, up, skip in reversed(list(zip(self.ups, self.upsample, seen))):
-            h = torch.cat([skip, F.interpolate(up(h), scale_factor=2)], 1)
-            for block in blocks: h = block(h, emb)
+            h = self.stage(torch.cat([skip, F.interpolate(up(h), scale_factor=2)], 1), emb, blocks)
         return F.pixel_shuffle(self.conv_out(F.silu(self.norm(h))), self.patch_size)
+
+    def shown(self, x: Images, cond: Mapping[str, Tensor | None]) -> Images:
+        "The input with the conditions that are images as further channels; a missing one is the missing value"
+        more = []
+        for k, c in self.spatial.items():
+            value = cond.get(k)
+            more.append(c.unconditional(x) if value is None else value)
+        return torch.cat([x, *more], 1) if more else x
 
     def stage(self,
         h: Images,                # features at one size
         emb: Tensor,              # (B, dim)
-        blocks: nn.ModuleList,    # residual blocks of this size
-        size: int,                # index of the size
+        blocks: Any,              # residual blocks of this size, an nn.ModuleList
+        size: int | None = None,  # index of the size, for its attention; None: without
     ) -> Images:                  # like `h`
         "Residual blocks, with attention after the first where this size has it"
         for i, block in enumerate(blocks):
@@ -182,8 +187,15 @@ class UNet(nn.Module):
         "Raise `InputError` unless the image can be divided into patches and halved"
         unit = self.patch_size * 2**len(self.downsample)
         if x.shape[-2] % unit or x.shape[-1] % unit:
-            raise InputError(f"images of {x.shape[-2]}x{x.shape[-1]}: height and width must be multiples of {unit} for this "
-                             "network; resize them with Image(size=...) or --size, or use fewer channels=")
+            raise InputError(f"images of {x.shape[-2]}x{x.shape[-1]}: height and width must be multiples of {unit} for "
+                             "this network; resize them with Image(size=...) or --size, or use fewer channels=")
+
+def _check_sizes(channels, attention):
+    if any(c < 8 or c % 8 for c in channels) or not channels:
+        raise InputError(f"channels {channels} must be multiples of 8, such as (32, 64)")
+    n = len(channels)
+    if not all(-n <= i < n for i in attention):
+        raise InputError(f"attention {attention} must name sizes {-n} to {n - 1}, as there are {n} channels")
 
 # %% ../../nbs/train/01_unet.ipynb #5b5c6cec
 def init_weights(
@@ -192,7 +204,9 @@ def init_weights(
 ) -> nn.Module:                    # `net`
     "Fill every layer in place: uniform within 1/sqrt(fan-in), normal for embeddings, zero where marked by `zero_init`"
     for m in net.modules():
-        if isinstance(m, nn.GroupNorm): nn.init.ones_(m.weight); nn.init.zeros_(m.bias)
+        if isinstance(m, nn.GroupNorm):
+            nn.init.ones_(m.weight)
+            nn.init.zeros_(m.bias)
         elif isinstance(m, nn.Embedding): nn.init.normal_(m.weight, generator=generator)
         elif isinstance(m, (nn.Conv2d, nn.Linear)):
             bound = 0 if getattr(m, 'starts_at_zero', False) else m.weight[0].numel()**-.5
@@ -204,33 +218,44 @@ widths = {'tiny': 16, 'small': 32, 'base': 56}    # for seconds, two minutes, ha
 def unet(
     spec: DataSpec,
     seed: int = 0,                 # seed of the first weights
-    width: int = widths['small'],  # channels at the finest size, a multiple of 8; twice as many at the next, six times as many in the embedding
-    **config: Any,                 # arguments of UNet other than what the data decide
+    width: int = widths['small'],  # channels at the finest size, a multiple of 8; the others are multiples of it
+    **config: Any,                 # arguments of UNet other than those that the data decide
 ) -> UNet:                         # on the CPU
     "A U-Net for these data; raises `InputError` for images whose edges it cannot halve"
     config = {'channels': (width, 2 * width), 'dim': 6 * width, **config}
     with torch.device('meta'):
         net = UNet(spec.in_channels, spec.shape[0], spec.conditions, **config)
         net.check(torch.empty(1, *spec.shape))
-    return init_weights(net.to_empty(device='cpu'), rng(seed, 'weights'))
+    net.to_empty(device='cpu')
+    init_weights(net, rng(seed, 'weights'))
+    return net
 
 # %% ../../nbs/train/01_unet.ipynb #e60a992a
+class Part(NamedTuple):
+    "Cost of one part of a network"
+    name: str
+    shape: tuple[int, ...]   # of its output
+    parameters: int
+    mult: float              # millions of multiplications per image
+
 def summary(
     net: UNet,               # on any device
-    shape: tuple,            # of one picture, (C, H, W)
-) -> list:                   # rows (part, shape of its output, parameters, millions of multiplications per picture)
+    shape: Sequence[int],    # of one image, (C, H, W)
+) -> list[Part]:             # in the order in which they are computed
     "Shapes, parameters and multiplications of every convolution and linear layer, summed over the parts of the network"
-    rows = {}
+    rows: dict[str, Part] = {}
     def hook(name):
-        def f(m, args, out):
+        def count(m, _, out):
             weight, places = m.weight.numel(), out[0, 0].numel() if out.ndim == 4 else 1
-            _, n, mult = rows.get(name, (0, 0, 0))
-            rows[name] = tuple(out.shape[1:]), n + sum(p.numel() for p in m.parameters()), mult + weight * places
-        return f
-    part = lambda k: '.'.join(k.split('.')[:2 if k.startswith(('downs', 'ups', 'middle', 'downsample', 'upsample', 'attend')) else 1])
-    counted = [(k, m) for k, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    handles = [m.register_forward_hook(hook(part(k))) for k, m in counted]
+            _, _, n, mult = rows.get(name, Part(name, (), 0, 0))
+            n += sum(p.numel() for p in m.parameters())
+            rows[name] = Part(name, tuple(out.shape[1:]), n, mult + weight * places / 1e6)
+        return count
+    deep = 'downs', 'ups', 'middle', 'downsample', 'upsample', 'attend'     # have numbered parts
+    part = lambda k: '.'.join(k.split('.')[:2 if k.startswith(deep) else 1])
+    layers = [(k, m) for k, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    handles = [m.register_forward_hook(hook(part(k))) for k, m in layers]
     device = next(net.parameters()).device
     with torch.no_grad(): net(torch.zeros(1, *shape, device=device), torch.zeros(1, device=device))
     for h in handles: h.remove()
-    return [(k, s, n, round(mult / 1e6, 2)) for k, (s, n, mult) in rows.items()]
+    return [p._replace(mult=round(p.mult, 2)) for p in rows.values()]
