@@ -7,61 +7,67 @@ __all__ = ['Verdict', 'judge', 'compare', 'compare_runs']
 
 # %% ../../nbs/evaluate/04_compare.ipynb #83e2022d
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 import torch
 from torch import Tensor
 from ..core.types import InputError
-from .distances import frechet, jackknife_groups, jackknife, student95, symmetric_root
+from .distances import frechet, jackknife, jackknife_groups, student95, symmetric_root
 
 # %% ../../nbs/evaluate/04_compare.ipynb #778567a6
 @dataclass(frozen=True)
 class Verdict:
-    "Ratio of two scores with its 95 % interval, and what follows if less is better"
+    "Ratio of two scores with its 95 % interval, and what follows from it if less is better"
     ratio: float       # b / a
     lo: float
     hi: float
     verdict: str       # 'b is better', 'b is worse', 'equivalent within …' or 'cannot tell'
-    more: int          # further seeds that it would take, 0 if it can be told, -1 if that is not known
-    def __str__(self):
-        seeds = f'; about {self.more} more seeds would tell' if self.more > 0 else ''
+    more: int          # further seeds needed for a verdict, 0 if there is one, -1 if that is not known
+
+    def __str__(self) -> str:
+        seeds = f'; about {self.more} more seed{"s" if self.more != 1 else ""} would tell' if self.more > 0 else ''
         return f'ratio {self.ratio:.3g} ({self.lo:.3g} to {self.hi:.3g}): {self.verdict}{seeds}'
 
 def judge(
     log_ratio: float,        # ln(b / a)
     half: float,             # half width of its interval
     margin: float = .1,      # ratios within 1 ± margin count as equal
-    more: int = -1,          # further seeds that it would take if it cannot be told
+    more: int = -1,          # further seeds needed if there is no verdict
 ) -> Verdict:
     "A verdict from an effect and its interval"
     lo, hi = math.exp(log_ratio - half), math.exp(log_ratio + half)
-    words = 'b is better' if hi < 1 else 'b is worse' if lo > 1 else f'equivalent within {margin:.0%}' if lo > 1 - margin and hi < 1 + margin else 'cannot tell'
+    if hi < 1: words = 'b is better'
+    elif lo > 1: words = 'b is worse'
+    elif 1 - margin < lo and hi < 1 + margin: words = f'equivalent within {margin:.0%}'
+    else: words = 'cannot tell'
     return Verdict(math.exp(log_ratio), lo, hi, words, more if words == 'cannot tell' else 0)
 
 def compare(
-    a: Tensor, b: Tensor,    # features of two sets of samples from one model, float64 (N, d), sample i of both from the same noise
-    mean: Tensor,            # of the reference
-    cov: Tensor,             # of the reference
+    a: Tensor, b: Tensor,    # features of two sets of samples, float64 (N, d); sample i of both is from the same noise
+    mean: Tensor,            # mean of the reference, (d,)
+    cov: Tensor,             # covariance of the reference, (d, d)
     margin: float = .1,      # ratios within 1 ± margin count as equal
 ) -> Verdict:
-    "Fréchet distance of b against a, paired over samples"
+    "Fréchet distance of b against a, paired over samples; raises `InputError` for sets of different size"
     if len(a) != len(b): raise InputError(f"{len(a)} samples against {len(b)}; paired sets have the same number")
     root, parts = symmetric_root(cov), [jackknife_groups(f) for f in (a, b)]
-    def log_ratio(keep):
+    def log_ratio(keep: list[int]) -> float:
         fa, fb = (torch.cat([p[g] for g in keep]) for p in parts)
         da, db = (frechet(mean, cov, f.mean(0), f.T.cov(), root) for f in (fa, fb))
         return math.log(db / da)
     return judge(*jackknife(log_ratio), margin)
 
 def compare_runs(
-    a: list, b: list,        # a score for each training seed, positive; pair i shares a seed
-    margin: float = .1,      # ratios within 1 ± margin count as equal
+    a: Sequence[float], b: Sequence[float],  # a positive score for each training seed; pair i shares a seed
+    margin: float = .1,                      # ratios within 1 ± margin count as equal
 ) -> Verdict:
-    "Two recipes by their scores over training seeds: a log-ratio for each seed, Student's interval"
-    if len(a) != len(b): raise InputError(f"{len(a)} runs against {len(b)}; each seed needs one of both")
+    "Two recipes by their scores over training seeds, from log-ratios; raises `InputError` for scores without a pair or logarithm"
+    if len(a) != len(b):
+        raise InputError(f"{len(a)} run{'s' if len(a) != 1 else ''} against {len(b)}; each seed needs a run of both")
     if min([*a, *b], default=1) <= 0: raise InputError(f"a score of {min([*a, *b])}; a ratio needs scores above 0")
     n, d = len(a), torch.tensor([math.log(y / x) for x, y in zip(a, b)], dtype=torch.float64)
     if n < 3: return Verdict(math.exp(d.mean()) if n else math.nan, 0., math.inf, 'cannot tell', 3 - n)
     mean, spread = d.mean().item(), d.std().item()
-    wanted = max(abs(mean), math.log(1 + margin))
-    enough = next((m for m in range(n, 1000) if student95(m - 1) * spread / m**.5 < wanted), 1000)
+    effect = max(abs(mean), math.log(1 + margin))
+    enough = next((m for m in range(n, 1000) if student95(m - 1) * spread / m**.5 < effect), 1000)
     return judge(mean, student95(n - 1) * spread / n**.5, margin, max(1, enough - n))
