@@ -148,20 +148,12 @@ def _learner(
     from diffnb.train.loop import TrainOptions
     from diffnb.train.unet import unet, widths
     if net not in widths: raise InputError(f"net {net!r} is not known; allowed: {', '.join(widths)}")
-<<<<<<< HEAD
-    pictures = any(p.suffix.lower() in image_suffixes for p in Path(data).rglob('*'))
-    verbose = os.environ.get('RANK', '0') == '0'
-    dls = image_folder(data, size, bs, verbose) if pictures else fashion_mnist(data, bs, verbose)
-    recipe = recipes['half_hour' if net == 'base' else 'two_minutes']           # a better model is sampled further down
-    return Learner(dls, partial(unet, width=widths[net]), recipe, lr=lr, seed=seed, device=device, precision=precision, compile=compile)
-=======
     images = data not in _words and any(p.suffix.lower() in image_suffixes for p in Path(data).rglob('*'))
     first = os.environ.get('RANK', '0') == '0'
     dls = image_folder(data, size, bs, verbose=first) if images else fashion_mnist(data, bs, verbose=first)
     recipe = recipes['half_hour' if net == 'base' else 'two_minutes']       # a better model is sampled to lower noise
     return Learner(dls, partial(unet, width=widths[net]), recipe, lr, options=TrainOptions(compile=compile), seed=seed,
                    device=device, precision=precision)
->>>>>>> 230a6ed4a047c215fb11fa768db195f0df747438
 
 # %% ../../nbs/use/03_cli.ipynb #9f1d9aa1
 class _Job(NamedTuple):
