@@ -56,7 +56,7 @@ class Embed(nn.Module):
 # %% ../../nbs/train/01_unet.ipynb #9439c34f
 def zero_init(layer: nn.Module) -> nn.Module:
     "Mark `layer` to start with all weights zero"
-    setattr(layer, 'starts_at_zero', True)
+    layer.starts_at_zero = True     # type: ignore[assignment]
     return layer
 
 def adaptive_group_norm(
