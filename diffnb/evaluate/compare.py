@@ -61,7 +61,7 @@ def compare_runs(
     a: Sequence[float], b: Sequence[float],  # a positive score for each training seed; pair i shares a seed
     margin: float = .1,                      # ratios within 1 ± margin count as equal
 ) -> Verdict:
-    "Two recipes by their scores over training seeds, from log-ratios; raises `InputError` for scores without a pair or logarithm"
+    "Two recipes by their scores over training seeds, from log-ratios; raises `InputError` for scores without a pair"
     if len(a) != len(b):
         raise InputError(f"{len(a)} run{'s' if len(a) != 1 else ''} against {len(b)}; each seed needs a run of both")
     if min([*a, *b], default=1) <= 0: raise InputError(f"a score of {min([*a, *b])}; a ratio needs scores above 0")

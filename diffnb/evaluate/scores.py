@@ -113,7 +113,7 @@ def real_scores(
     dls: DataLoaders,        # real images
     n: int = 2000,           # how many are scored
 ) -> dict[str, Score]:
-    "The floor: scores of `n` held-out images against `n` training images. Raises `InputError` where there cannot be any"
+    "The floor: scores of `n` held-out images against `n` training images; raises `InputError` if there can be none"
     check_scorable(dls, n)
     valid, ref = dls.valid[:n], dls.train[:n]['image'].cpu()
     label = match_classes(valid['label'].cpu(), dls.spec, fashion_classes) if 'label' in valid else None

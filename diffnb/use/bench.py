@@ -29,7 +29,8 @@ class Call(NamedTuple):
 
 def _batch(learn: Learner, i: int) -> TrainBatch:
     "Training batch number `i` with its noise"
-    return train_batch(learn.dls.batch(i, learn.seed), learn.model.spec, learn.scaled, learn.seed, i, learn.options.cond_drop)
+    batch, drop = learn.dls.batch(i, learn.seed), learn.options.cond_drop
+    return train_batch(batch, learn.model.spec, learn.scaled, learn.seed, i, drop)
 
 def layer_calls(
     learn: Learner,      # left as it is; a copy of its network is called
@@ -39,7 +40,8 @@ def layer_calls(
     inner: Any = net.net
     def watch(name: str) -> Callable[..., None]:
         def hook(m: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-            calls.append(Call(name, m, torch.ones_like(args[0]).requires_grad_(args[0].requires_grad), torch.ones_like(out)))
+            x = torch.ones_like(args[0]).requires_grad_(args[0].requires_grad)
+            calls.append(Call(name, m, x, torch.ones_like(out)))
         return hook
     for name, m in inner.named_modules():
         if isinstance(m, (nn.Conv2d, nn.Linear)): hooks.append(m.register_forward_hook(watch(name)))
@@ -145,7 +147,8 @@ def import_costs(
     pairs: int = 6,           # how often
 ) -> dict[str, Interval]:     # seconds by name
     "Seconds until a module is imported, in a process of its own"
-    def start(m: str) -> Callable[[], Any]: return lambda: subprocess.run([sys.executable, '-c', f'import {m}'], check=True)
+    def start(m: str) -> Callable[[], Any]:
+        return lambda: subprocess.run([sys.executable, '-c', f'import {m}'], check=True)
     rows, torch_alone = {}, None
     for m in modules:
         timed = paired(start(m), start('torch'), pairs, 0)

@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
                      f"type {self.prog} --help to see what each takes\n")
 
 def _parser(func: Callable[..., Any], prog: str) -> _Parser:
-    "Arguments of `func` as options, their comments as help; an argument without a default is positional and may be left out"
+    "Arguments of `func` as options, their comments as help; one without a default is positional and may be left out"
     style = lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=118)
     parser = _Parser(prog=prog, description=func.__doc__, allow_abbrev=False, formatter_class=style)
     comments, params = docments(func), inspect.signature(func).parameters
@@ -54,7 +54,7 @@ def run_command(
     prog: str,                          # name of the command
     argv: Sequence[str] | None = None,  # the arguments; None: those of the command line
 ) -> None:
-    "Parse, run `func`, and turn errors into an exit status: 2 for bad input, 130 for Ctrl-C, 1 for a training that failed"
+    "Parse, run `func`, and turn errors into an exit status: 2 for bad input, 130 for Ctrl-C, 1 for a failed training"
     def fail(message: object, status: int = 2) -> None:
         print(f'{prog}: {message}', file=sys.stderr)
         sys.exit(status)
@@ -106,13 +106,15 @@ def _results(path: Path, force: bool, files: _Files) -> Iterator[Path]:
     _check_folder(path, force, files)
     aside = path.with_name(f'.{path.name}.replaced')
     if aside.exists():
-        raise InputError(f"{aside} holds results that were being replaced when a process was killed; rename or remove it")
+        raise InputError(f"{aside} holds results that were being replaced when a process was killed; "
+                         "rename or remove it")
     existed = path.exists()
     try:
         if existed: path.rename(aside)
         path.mkdir(parents=True)
     except OSError as e:
-        raise InputError(f"cannot make the folder {path} ({e.strerror}); choose one that you may write with --out") from None
+        raise InputError(f"cannot make the folder {path} ({e.strerror}); "
+                         "choose one that you may write with --out") from None
     try: yield path
     finally:
         good = _holds_results(path, files)
@@ -193,7 +195,8 @@ def _read_options(run: Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     from diffnb.core.types import InputError
     file = run/'state'/'options.json'
     if not file.is_file():
-        raise InputError(f"{run} is not a run that can go on: it has no state/options.json; give a folder that diffnb_train made")
+        raise InputError(f"{run} is not a run that can go on: it has no state/options.json; "
+                         "give a folder that diffnb_train made")
     try:
         begun = json.loads(file.read_text(encoding='utf-8'))
         kept, budget = begun['options'], begun['budget']
@@ -203,7 +206,8 @@ def _read_options(run: Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     changed = {k: v for k, v in given.items() if v != plain[k].default and v != kept[k]}
     if 'data' in changed: kept['data'] = changed.pop('data')    # the data may have moved; their hash is checked later
     for k, v in changed.items():
-        raise InputError(f"--{k} {v} is not what {run} was begun with ({kept[k]}); leave it out, --resume takes it from there")
+        raise InputError(f"--{k} {v} is not what {run} was begun with ({kept[k]}); "
+                         "leave it out, --resume takes it from there")
     return kept, budget
 
 def _rest(learn: 'Learner', run: Path, begun: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None:
@@ -222,7 +226,7 @@ def _rest(learn: 'Learner', run: Path, begun: dict[str, Any], given: dict[str, A
 
 # %% ../../nbs/use/03_cli.ipynb #8c2c5812
 class _Interrupt:
-    "Within it, Ctrl-C is noted; as a callback and as a watcher of sampling it raises KeyboardInterrupt between two steps"
+    "Within it, Ctrl-C is noted; as a callback or a watcher of sampling it raises KeyboardInterrupt between two steps"
     def __enter__(self) -> '_Interrupt':
         self.hit, self.before = False, signal.signal(signal.SIGINT, self.note)
         return self
@@ -249,7 +253,7 @@ def _draw(images: 'Tensor', path: Path) -> None:
     image_grid(images[:500]).save(path)
 
 def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
-    "Train with a progress bar and checkpoints, save, and draw samples; raises `KeyboardInterrupt` that says how to go on"
+    "Train with a progress bar and checkpoints, save, draw samples; raises a `KeyboardInterrupt` that says how to go on"
     from diffnb.train.callback import Progress, clock
     from diffnb.learn.run import Checkpoint
     learn, run, _, budget = job
@@ -257,7 +261,8 @@ def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
     def stopped(text: str, resume: bool = True) -> KeyboardInterrupt:
         return KeyboardInterrupt(f'interrupted{text}' + (f'\nGo on: diffnb_train --resume {run}' if resume else ''))
     try:
-        if budget is not None: learn.fit(**budget, callbacks=[Checkpoint(run), Progress(), stop])      # type: ignore[list-item]
+        callbacks: list[Any] = [Checkpoint(run), Progress(), stop]
+        if budget is not None: learn.fit(**budget, callbacks=callbacks)
         _save_and_plot(learn, run)
         _draw(learn.denoise.spec.to_uint8(learn.sample(100, watch=stop.step)), run/'samples.png')
     except KeyboardInterrupt:
@@ -267,8 +272,8 @@ def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
         if not learn.at_step_boundary:
             raise stopped(f' in the middle of a step; what was saved before it is in {run}') from None
         _save_and_plot(learn, run)
-        raise stopped(f'; what was learned in {clock(learn.state.seconds)} is in {run}\nImages from it: diffnb_sample {run}',
-                      resume=learn.state.progress < 1) from None
+        kept = f'; what was learned in {clock(learn.state.seconds)} is in {run}\nImages from it: diffnb_sample {run}'
+        raise stopped(kept, resume=learn.state.progress < 1) from None
 
 # %% ../../nbs/use/03_cli.ipynb #fece0e96
 def _begin(options: dict[str, Any], budget: dict[str, Any], out: str | None, device: str, compile: bool) -> _Job:
@@ -415,8 +420,10 @@ def sample(
         _draw(x, folder/'samples.png')
         _film(watch.states, denoise.spec, folder/'trajectory.gif')
         _save_npz(folder/'samples.npz', x, label)
-    print(f"{_count(n, 'image')} from the averaged weights, {_count(watch.states[-1].n_evals, 'evaluation')} of the network "
-          f"for each: {folder}/samples.png, {folder}/samples.npz; how the first were made: {folder}/trajectory.gif")
+    evaluations = _count(watch.states[-1].n_evals, 'evaluation')
+    print(f"{_count(n, 'image')} from the averaged weights, {evaluations} of the network for each: "
+          f"{folder}/samples.png, {folder}/samples.npz; how the first were made: "
+          f"{folder}/trajectory.gif")
 
 def diffnb_sample() -> None:
     "The command `diffnb_sample`"
@@ -443,8 +450,8 @@ def _files(path: Path, n: int, spec: 'DataSpec') -> _Scored:
     from diffnb.evaluate.scores import read_images
     x, label = read_images(path, spec)
     if len(x) < n:
-        raise InputError(f"{path} holds {_count(len(x), 'image')}, --n asks for {n}; scores at different n cannot be compared: "
-                         f"lower --n, which may be 40 or more, or give more images")
+        raise InputError(f"{path} holds {_count(len(x), 'image')}, --n asks for {n}; scores at different n cannot be "
+                         f"compared: lower --n, which may be 40 or more, or give more images")
     return _Scored(x[:n], None if label is None else label[:n], None)
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -469,7 +476,8 @@ def _write_scores(
     found = dict(n=len(scored.images), draws=1, seed=seed, weights='averaged', data=dls.source, samples=numbers(scores),
                  floor=numbers(floor))
     write_card(run, {**read_card(run), 'scores': found})
-    report(run.name, dls.spec.from_uint8(scored.images[:60]), scores, floor, dls, scored.denoise).savefig(run/'report.png')
+    shown = dls.spec.from_uint8(scored.images[:60])
+    report(run.name, shown, scores, floor, dls, scored.denoise).savefig(run/'report.png')
 
 def evaluate(
     what: list[str],             # run folders, .npz files or folders of images (default: the model inside the package)
@@ -528,13 +536,14 @@ def _measure(learn: 'Learner', folder: Path, pairs: int, seconds: float) -> None
     from diffnb.learn.run import hardware
     from diffnb.use.bench import bench_table
     where, rows = hardware(learn.device), {}
-    print(f"{where['gpu'] or where['cpu']}, {_count(where['threads'], 'thread')}, {learn.precision}, batch {learn.dls.bs}; "
-          f"median and 95 % interval of {pairs} pairs", flush=True)
+    print(f"{where['gpu'] or where['cpu']}, {_count(where['threads'], 'thread')}, {learn.precision}, "
+          f"batch {learn.dls.bs}; median and 95 % interval of {pairs} pairs", flush=True)
     for name, found in bench_table(learn, pairs, seconds):
         rows[name] = list(found)
         print(f'{name:36} {found}', flush=True)
-    card = dict(format=1, hardware=where, precision=learn.precision, bs=learn.dls.bs, net=getattr(learn.model.net, 'config', None),
-                pairs=pairs, seconds=seconds, rows=rows)
+    config = getattr(learn.model.net, 'config', None)
+    card = dict(format=1, hardware=where, precision=learn.precision, bs=learn.dls.bs, net=config, pairs=pairs,
+                seconds=seconds, rows=rows)
     text = json.dumps(card, indent=1) + '\n'
     write_atomic(folder/'bench.json', lambda tmp: tmp.write_text(text, encoding='utf-8'))
 
