@@ -7,7 +7,7 @@ __all__ = ['Splitter', 'split_at', 'split_random', 'checked_split', 'batch_indic
            'MapStyle', 'IterableStyle', 'BatchTransform', 'flip', 'DataLoaders']
 
 # %% ../../nbs/data/05_batches.ipynb #fbafeec5
-import multiprocessing
+import itertools, multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -223,14 +223,20 @@ class IterableStyle:
 
     def items(self, seed: int) -> Iterator[Batch]:
         "All items for ever, in an order that depends on `seed` alone"
-        for epoch in range(10**9):
-            held, g, n = [], rng(seed, 'buffer', epoch), 0
-            pick = lambda: held.pop(int(torch.randint(len(held), (), generator=g)))
-            for n, item in enumerate(self.encoded(), 1):
-                held.append(item)
-                if len(held) >= self.buffer: yield pick()
-            if not n: raise InputError("the stream is empty; nothing can be trained on it")
-            while held: yield pick()
+        for epoch in itertools.count():
+            empty = True
+            for item in self._shuffled(rng(seed, 'buffer', epoch)):
+                empty = False
+                yield item
+            if empty: raise InputError("the stream is empty; nothing can be trained on it")
+
+    def _shuffled(self, generator: torch.Generator) -> Iterator[Batch]: # one epoch
+        held: list[Batch] = []
+        def pick() -> Batch: return held.pop(int(torch.randint(len(held), (), generator=generator)))
+        for item in self.encoded():
+            held.append(item)
+            if len(held) >= self.buffer: yield pick()
+        while held: yield pick()
 
     def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> Batch:
         "This process' share of batch `step`; if it is not the next one, the stream is read again from its beginning"

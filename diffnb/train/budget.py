@@ -86,7 +86,7 @@ def one_cycle(
 def sqrt_cooldown(
     progress: float,         # 0…1
 ) -> float:                  # share of the peak learning rate, 0…1
-    "1 - sqrt(progress): the end of a run that was held at its peak ([Hägele et al. 2024](https://arxiv.org/abs/2405.18392))"
+    "1 - sqrt(progress), the end of a run that was held at its peak ([Hägele 2024](https://arxiv.org/abs/2405.18392))"
     return 1 - math.sqrt(progress)
 
 # %% ../../nbs/train/03_budget.ipynb #818da634
