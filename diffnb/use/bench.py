@@ -8,6 +8,7 @@ __all__ = ['Call', 'layer_calls', 'run_call', 'stepping', 'step_costs', 'samplin
 # %% ../../nbs/use/02_bench.ipynb #aace2e39
 import copy, subprocess, sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor, nn
@@ -130,14 +131,15 @@ def sampling_costs(
     d, spec, device, rows = learn.denoise, learn.dls.spec, learn.device, {}
     cond: dict[str, Any] = {k: v.to(device) for k, v in pick_conditions(spec, n).items()}
     x, sigma = torch.ones(n, *spec.shape, device=device), torch.full((n,), spec.std, device=device)
+    def run(kw: Mapping[str, Any], **more: Any) -> Any:
+        return sample(d, spec, d.recipe, n, 0, bs=n, device=device, **kw, **more, **cond)
+    def calls(n_evals: int) -> None:
+        with torch.no_grad():
+            for _ in range(n_evals): d(x, sigma, **cond)
     for name, kw in settings.items():
-        states = []
-        def run(**more: Any) -> Any: return sample(d, spec, d.recipe, n, 0, bs=n, device=device, **kw, **more, **cond)
-        run(watch=states.append)
-        def calls() -> None:
-            with torch.no_grad():
-                for _ in range(states[-1].n_evals): d(x, sigma, **cond)
-        timed = paired(run, calls, wait=_wait_for(device), **timing)
+        states: list[Any] = []
+        run(kw, watch=states.append)
+        timed = paired(partial(run, kw), partial(calls, states[-1].n_evals), wait=_wait_for(device), **timing)
         rows |= {f'{name} sampling, images/s': _rate(timed.a, n), f'{name} sampler / bare network': timed.ratio}
     return rows
 
