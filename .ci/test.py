@@ -116,8 +116,8 @@ def show(page, done):
 
 # Many pages
 
-def run_all(chosen, slow, jobs, store=False, may_start=lambda page: True):
-    """Run pages; ({name: what was seen}, names of pages that were not started)
+def run_all(chosen, slow, jobs, store=False, may_start=lambda page: True, noted=lambda page, found: None):
+    """Run pages; ({name: what was seen}, names of pages that were not started); `noted` gets each page as it ends
 
     Pages that share the machine run first, several at a time; pages that are alone run after them, one by one.
     """
@@ -126,8 +126,10 @@ def run_all(chosen, slow, jobs, store=False, may_start=lambda page: True):
     run = lambda page, threads: run_page(page, slow, threads, store) if may_start(page) else None
 
     def keep(page, found):
-        if found is None: left.append(page.name)
-        else: done[page.name] = found; show(page, found)
+        if found is None: left.append(page.name); return
+        done[page.name] = found
+        show(page, found)
+        noted(page, found)
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         runs = {pool.submit(run, p, 1): p for p in chosen if p not in alone}
@@ -254,10 +256,11 @@ def main():
         turns = float('inf') if a.all else TURNS
         chosen, due, left, seconds = choose_slow(found, record, day, a.budget, speed, a.jobs, turns)
         may_start = lambda page: time.monotonic() - began + seconds[page.name] <= a.budget
-    done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, a.store, may_start)
+    noted = lambda page, seen: write_record(fresh, {page.name: seen}, a.slow) if a.write else None
+    fresh = dict(record)
+    done, also_left = ({}, []) if a.plan else run_all(chosen, a.slow, a.jobs, a.store, may_start, noted)
     if done: summary(done, {p.name: p for p in found})
     failed = judge(a, done, record)
-    if a.write: write_record(record, done, a.slow)
     left += also_left
     for n in left: print(f"left for another run: {n}, about {seconds[n]:.0f} s ({due.get(n, 'not due')})")
     failed_all = failed + (len(left) if a.all else 0)   # all were asked for
