@@ -145,7 +145,7 @@ def sampling_costs(
 
 # %% ../../nbs/use/02_bench.ipynb #6b666499
 def import_costs(
-    modules: Sequence[str] = ('diffnb.core.types', 'diffnb.train.loop', 'diffnb.learn.learner'), # what is imported
+    modules: Sequence[str] = ('diffnb.core.types', 'diffnb.learn.learner'),   # what is imported
     pairs: int = 6,           # how often
 ) -> dict[str, Interval]:     # seconds by name
     "Seconds until a module is imported, in a process of its own"
