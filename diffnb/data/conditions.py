@@ -292,4 +292,4 @@ class NoCondition(Condition):
     def n_rows(self) -> int: return 1
     def missing(self, value: Tensor) -> Tensor: return torch.ones(len(value), dtype=torch.bool, device=value.device)
     def unconditional(self, x: Images) -> Tensor: return torch.zeros(len(x), device=x.device)
-    def embed(self, value: Tensor, table: Tensor) -> Tensor: return table.expand(len(value), -1)
+    def embed(self, value: Tensor, table: Tensor) -> Tensor: return F.embedding(value.long(), table)
