@@ -127,13 +127,22 @@ class ClassCondition(Condition):
     classes: tuple[str, ...] = ()
 
     @property
-    def names(self) -> Sequence[str]: return self.classes
+    def names(self) -> Sequence[str]:
+        "Names of the classes"
+        return self.classes
+
     @property
-    def n_rows(self) -> int: return len(self.classes) + 1            # the last one is the missing class
+    def n_rows(self) -> int:
+        "One row for each class, and the last for a missing one"
+        return len(self.classes) + 1
+
     @property
-    def n_components(self) -> int: return len(self.classes)
+    def n_components(self) -> int:
+        "One group of images for each class"
+        return len(self.classes)
 
     def check(self, value: Tensor, n: int) -> None:
+        "Raise `InputError` unless `value` is int64 (n,) in -1…n_classes-1"
         if value.is_floating_point() or value.shape != (n,):
             raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: "
                              "give one class for each, int64, -1 for none")
@@ -141,12 +150,24 @@ class ClassCondition(Condition):
             raise InputError(f"label ({value.min()} to {value.max()}) must be 0 to {len(self.classes) - 1}, "
                              "or -1 for no class")
 
-    def missing(self, value: Tensor) -> Tensor: return value < 0
-    def unconditional(self, x: Images) -> Tensor: return torch.full((len(x),), -1, device=x.device)
-    def component(self, value: Tensor) -> Tensor: return value
-    def titles(self, value: Tensor) -> list[str]: return [self.classes[i] if i >= 0 else '' for i in value.tolist()]
+    def missing(self, value: Tensor) -> Tensor:
+        "Rows that hold -1"
+        return value < 0
+
+    def unconditional(self, x: Images) -> Tensor:
+        "-1 for each image"
+        return torch.full((len(x),), -1, device=x.device)
+
+    def component(self, value: Tensor) -> Tensor:
+        "The class itself; -1: all images"
+        return value
+
+    def titles(self, value: Tensor) -> list[str]:
+        "Name of each class"
+        return [self.classes[i] if i >= 0 else '' for i in value.tolist()]
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
+        "Each class' row of the table, the last one where it is missing"
         return F.embedding(torch.where(value < 0, len(self.classes), value), table)
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
@@ -175,30 +196,53 @@ class MultiLabelCondition(Condition):
     labels: tuple[str, ...] = ()
 
     @property
-    def names(self) -> Sequence[str]: return self.labels
+    def names(self) -> Sequence[str]:
+        "Names of the labels"
+        return self.labels
+
     @property
-    def n_rows(self) -> int: return len(self.labels) + 1             # the last one is the missing row
+    def n_rows(self) -> int:
+        "One row for each label, and the last for a missing value"
+        return len(self.labels) + 1
+
     @property
-    def n_components(self) -> int: return 1
+    def n_components(self) -> int:
+        "One: all images whose labels are known"
+        return 1
+
     @property
-    def n_regressors(self) -> int: return len(self.labels)
+    def n_regressors(self) -> int:
+        "One for each label"
+        return len(self.labels)
 
     def check(self, value: Tensor, n: int) -> None:
+        "Raise `InputError` unless `value` is float (n, n_labels)"
         if not value.is_floating_point() or value.shape != (n, len(self.labels)):
             raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: "
                              f"give float rows of {len(self.labels)}, NaN for none")
 
-    def missing(self, value: Tensor) -> Tensor: return value.isnan().any(1)
-    def component(self, value: Tensor) -> Tensor: return -self.missing(value).long()
-    def regressors(self, value: Tensor) -> Tensor: return value.masked_fill(self.missing(value)[:, None], 0)
+    def missing(self, value: Tensor) -> Tensor:
+        "Rows that hold NaN"
+        return value.isnan().any(1)
+
+    def component(self, value: Tensor) -> Tensor:
+        "0 where the labels are known, else -1"
+        return -self.missing(value).long()
+
+    def regressors(self, value: Tensor) -> Tensor:
+        "The labels, 0 where they are missing"
+        return value.masked_fill(self.missing(value)[:, None], 0)
 
     def unconditional(self, x: Images) -> Tensor:
+        "A row of NaN for each image"
         return torch.full((len(x), len(self.labels)), torch.nan, device=x.device)
 
     def titles(self, value: Tensor) -> list[str]:
+        "Names of the labels that each row has"
         return [', '.join(c for c, v in zip(self.labels, row) if v > 0) for row in value.tolist()]
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
+        "Rows of the table, weighted by the labels; the last one where they are missing"
         return torch.where(self.missing(value)[:, None], table[-1], value.nan_to_num() @ table[:-1])
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
@@ -228,6 +272,7 @@ class NumbersCondition(MultiLabelCondition):
     std: tuple[float, ...] = ()
 
     def titles(self, value: Tensor) -> list[str]:
+        "Numbers in the unit of the source"
         raw = value.cpu() * torch.tensor(self.std) + torch.tensor(self.mean)
         blank = self.missing(value).tolist()
         return ['' if b else ', '.join(f'{v:.3g}' for v in row) for b, row in zip(blank, raw.tolist())]
@@ -254,16 +299,22 @@ class ImageCondition(Condition):
     shared: ClassVar[bool] = False
 
     @property
-    def channels(self) -> int: return self.n_channels
+    def channels(self) -> int:
+        "Those of the image"
+        return self.n_channels
 
     def check(self, value: Tensor, n: int) -> None:
+        "Raise `InputError` unless `value` is (n, n_channels, H, W)"
         if value.ndim != 4 or value.shape[:2] != (n, self.n_channels):
             raise InputError(f"cond_image has shape {tuple(value.shape)} for {n} images: "
                              f"give ({n}, {self.n_channels}, H, W)")
 
-    def unconditional(self, x: Images) -> Tensor: return x.new_zeros(len(x), self.n_channels, *x.shape[2:])
+    def unconditional(self, x: Images) -> Tensor:
+        "An image of the mean, which is 0 after normalization"
+        return x.new_zeros(len(x), self.n_channels, *x.shape[2:])
 
     def normalized(self, value: Tensor, mean: Tensor, std: float) -> Tensor:
+        "The image with mean 0 and standard deviation 1"
         return (value - (mean if len(mean) == self.n_channels else mean.mean())) / std
 
 @dataclass(frozen=True)
@@ -273,23 +324,45 @@ class AugmentationCondition(Condition):
     droppable: ClassVar[bool] = False
 
     @property
-    def names(self) -> Sequence[str]: return self.changes
+    def names(self) -> Sequence[str]:
+        "Names of the changes"
+        return self.changes
+
     @property
-    def n_rows(self) -> int: return len(self.changes)
+    def n_rows(self) -> int:
+        "One row for each change; none for a missing value, which is 0"
+        return len(self.changes)
 
     def check(self, value: Tensor, n: int) -> None:
+        "Raise `InputError` unless `value` is (n, n_changes)"
         if value.shape != (n, len(self.changes)):
             raise InputError(f"aug has shape {tuple(value.shape)}; give ({n}, {len(self.changes)})")
 
-    def unconditional(self, x: Images) -> Tensor: return torch.zeros(len(x), len(self.changes), device=x.device)
-    def embed(self, value: Tensor, table: Tensor) -> Tensor: return value.to(table.dtype) @ table
+    def unconditional(self, x: Images) -> Tensor:
+        "Zeros: not augmented"
+        return torch.zeros(len(x), len(self.changes), device=x.device)
+
+    def embed(self, value: Tensor, table: Tensor) -> Tensor:
+        "Rows of the table, weighted by the changes"
+        return value.to(table.dtype) @ table
 
 # %% ../../nbs/data/01_conditions.ipynb #3217fc4a
 @dataclass(frozen=True)
 class NoCondition(Condition):
     "Label of a data set without labels: (B,), always missing"
     @property
-    def n_rows(self) -> int: return 1
-    def missing(self, value: Tensor) -> Tensor: return torch.ones(len(value), dtype=torch.bool, device=value.device)
-    def unconditional(self, x: Images) -> Tensor: return torch.zeros(len(x), device=x.device)
-    def embed(self, value: Tensor, table: Tensor) -> Tensor: return F.embedding(value.long(), table)
+    def n_rows(self) -> int:
+        "One, for the value that is always missing"
+        return 1
+
+    def missing(self, value: Tensor) -> Tensor:
+        "All rows"
+        return torch.ones(len(value), dtype=torch.bool, device=value.device)
+
+    def unconditional(self, x: Images) -> Tensor:
+        "0 for each image"
+        return torch.zeros(len(x), device=x.device)
+
+    def embed(self, value: Tensor, table: Tensor) -> Tensor:
+        "The only row of the table for each image"
+        return F.embedding(value.long(), table)
