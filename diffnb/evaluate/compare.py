@@ -36,7 +36,7 @@ class Verdict:
     def __str__(self) -> str:
         s, seeds = 's' if self.more != 1 else '', ''
         if self.more > 0: seeds = f'about {self.more} more seed{s} would tell'
-        if self.more > 0 and self.hi == math.inf: seeds = f"at least {self.more} more seed{s} {'are' if s else 'is'} needed"
+        if seeds and self.hi == math.inf: seeds = f"at least {self.more} more seed{s} {'are' if s else 'is'} needed"
         said = '; '.join(filter(None, (self.verdict, seeds, self.note)))
         return f'ratio {self.ratio:.3g} ({self.lo:.3g} to {self.hi:.3g}): {said}'
 
@@ -175,7 +175,7 @@ def run_pairs(
     b: Callable[[int], Run],         # the same with the change
     seeds: Sequence[int] = (0, 1, 2),
 ) -> RunPairs:
-    "Train both for each seed, in turns; raises `InputError` for a repeated seed, or a run of another seed than asked for"
+    "Train both for each seed, in turns; raises `InputError` for a repeated seed, or a run of another seed"
     if len(set(seeds)) != len(seeds): raise InputError(f"seeds {', '.join(map(str, seeds))}; each one once is needed")
     made = RunPairs([], [])
     for seed in seeds:
@@ -195,15 +195,15 @@ def compare_runs(
 ) -> Verdict:
     "Two recipes by runs with the same seeds; raises `InputError` for runs that cannot be compared"
     pairs = _pair(a, b)
-    scores = [[run.score for run in arm] for arm in zip(*pairs)] or [[], []]
-    _check_scores(*scores, [f'seed {x.seed}' for x, _ in pairs])
-    found = compare_scores(*scores, margin)
+    sa, sb = [x.score for x, _ in pairs], [y.score for _, y in pairs]
+    _check_scores(sa, sb, [f'seed {x.seed}' for x, _ in pairs])
+    found = compare_scores(sa, sb, margin)
     if all(x.steps == y.steps for x, y in pairs): return found
     clocked = ['minutes' in run.budget for run in pairs[0]]
     if all(clocked): return _by_the_clock(found, pairs, margin)
     if any(clocked):
-        raise InputError(f"a has the budget {dict(a[0].budget)}, b has {dict(b[0].budget)}; minutes can only be compared "
-                         "with minutes: train both with steps=")
+        raise InputError(f"a has the budget {dict(a[0].budget)}, b has {dict(b[0].budget)}; minutes can only be "
+                         "compared with minutes: train both with steps=")
     share = _mean_ratio([run.steps for run in arm] for arm in zip(*pairs))
     note = f'by their budgets, b made {share:.2g} times the steps of a'
     return replace(found, note='; '.join(filter(None, (found.note, note))))
@@ -212,7 +212,8 @@ def _pair(a, b): # sorted by seed
     for name, arm in (('a', a), ('b', b)):
         seeds = [run.seed for run in arm]
         twice = [s for s in seeds if seeds.count(s) > 1]
-        if twice: raise InputError(f"{name} has {seeds.count(twice[0])} runs of seed {twice[0]}; each seed once is needed")
+        if twice:
+            raise InputError(f"{name} has {seeds.count(twice[0])} runs of seed {twice[0]}; each seed once is needed")
     seeds = [sorted(run.seed for run in arm) for arm in (a, b)]
     if seeds[0] != seeds[1]:
         said = [', '.join(map(str, s)) or 'none' for s in seeds]
