@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core.types import Batch, InputError
 from ..core.random import rng
 from ..core.show import show_images
+from .files import Skipped, n_of
 from .conditions import AugmentationCondition, Condition
 from .spec import DataSpec
 from .fields import Field
@@ -35,6 +36,7 @@ def split_random(
     seed: int = 0,         # selects one of the random splits
 ) -> Splitter:
     "A split with a random share held out, the same for the same seed and number of items"
+    if not 0 < held_out < 1: raise InputError(f"held_out (={held_out}) must be above 0 and below 1")
     def split(n: int) -> tuple[Tensor, Tensor]:
         order, k = torch.randperm(n, generator=rng(seed, 'split')), max(1, round(n * held_out))
         return order[k:].sort()[0], order[:k].sort()[0]
@@ -54,7 +56,7 @@ def checked_split(
     worst = both.min() if both.min() < 0 else both.max()
     if not 0 <= worst < n: raise InputError(f"the split names item {worst.item()}, there are {n}")
     twice = len(both) - len(both.unique())
-    if twice: raise InputError(f"the split overlaps: {twice} items are named twice")
+    if twice: raise InputError(f"the split overlaps: {n_of(twice, 'item is', 'items are')} named twice")
     return train, valid
 
 # %% ../../nbs/data/05_batches.ipynb #59fca658
@@ -297,10 +299,10 @@ class DataLoaders:
     valid: Split
     spec: DataSpec
     bs: int              # items in a training batch
-    source: dict         # provenance: name, sha256, number of items
+    source: dict         # provenance: name, sha256, number of items, and what `open_data` takes to open it again
     fields: dict[str, Field] = field(default_factory=dict)  # name in the batch -> field, fitted to training items
     tfms: tuple[BatchTransform, ...] = ()                   # batch transforms, for training batches only
-    bad: dict[int, str] = field(default_factory=dict)       # skipped item -> reason
+    bad: dict[int, Skipped] = field(default_factory=dict)   # number of an item that was left out -> its name, reason
 
     def batch(self,
         step: int,           # number of the batch
@@ -326,7 +328,7 @@ class DataLoaders:
     def __repr__(self) -> str:
         s, n = self.spec, 'a stream' if isinstance(self.train, IterableStyle) else f'{len(self.train):,}'
         mean = ', '.join(f'{m:.3f}' for m in s.mean)
-        skipped = f', {len(self.bad)} items skipped' if self.bad else ''
+        skipped = f", {n_of(len(self.bad), 'item')} skipped" if self.bad else ''
         given = ', '.join(f'{k} ({len(c.names)})' if c.names else k for k, c in s.conditions.items())
         return (f"{n} + {len(self.valid):,} images {s.shape} in {s.lo:g}…{s.hi:g}, mean {mean}, std {s.std:.3f}, "
                 f"conditions: {given or 'none'}, batches of {self.bs}{skipped}")
@@ -347,4 +349,6 @@ class DataLoaders:
             shown.append(b[k])
             titles = titles + ['condition'] * len(b[k])
         n_cols = min(n, 10) if len(shown) == 1 else len(b['image'])
-        return show_images(self.spec.to_uint8(torch.cat(shown)), titles, n_cols)
+        images = self.spec.to_uint8(torch.cat(shown))
+        if images.shape[1] == 2: images = images[:, [0, 0, 0, 1]]     # grey with alpha, as RGBA
+        return show_images(images, titles, n_cols)

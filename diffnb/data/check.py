@@ -17,6 +17,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 from ..core.types import InputError
+from .files import Skipped, open_image
 from .spec import DataSpec, channel_stats
 from .fields import Category, Field, Image, brief, column_values, is_missing
 from .batches import InMemory, checked_split
@@ -77,7 +78,7 @@ def _image(block: DataBlock) -> Image:
 class DataReport:
     "Findings about a data set, one line each with advice where something can be done"
     lines: list[tuple[str, str, str]]    # (subject, finding, advice or '')
-    unreadable: dict[int, str]           # item -> reason
+    unreadable: dict[int, Skipped]       # number of an item -> its name, reason
     duplicates: list[tuple[int, int]]    # (first item, its copy)
     leaks: list[int]                     # training items of which a copy is held out
     constant: list[int]                  # images of one color
@@ -93,7 +94,7 @@ def check_data(
 ) -> DataReport:
     "Unreadable items, duplicates, leaks, constant images, bytes in use and rare classes of a data set"
     n, img = source_length(source), _image(block)
-    bad: dict[int, str] = {}
+    bad: dict[int, Skipped] = {}
     digests: dict[int, bytes] = {}
     kinds, counts, constant = Counter(), torch.zeros(256, dtype=torch.long), []
     for i, kind, x in _read_all(block, source, bad):
@@ -108,7 +109,7 @@ def check_data(
 
 _Line = tuple[str, str, str]
 
-def _image_lines(n: int, img: Image, bad: dict[int, str], kinds: Counter, counts: Tensor) -> list[_Line]:
+def _image_lines(n: int, img: Image, bad: dict[int, Skipped], kinds: Counter, counts: Tensor) -> list[_Line]:
     used = counts.nonzero().flatten()[[0, -1]].tolist() if counts.sum() else [0, 0]
     first = f"repair or remove them, or on_error='skip'; the first: {next(iter(bad.values()))}" if bad else ''
     uneven = len(kinds) > 1 and (img.size is None or img.mode is None)
@@ -136,18 +137,19 @@ def _set_lines(report: DataReport) -> list[_Line]:
                       "rare classes are learned late: collect more, or train longer" if most > 5 * few else ''))
     return lines
 
-def _read_all(block: DataBlock, source: Any, bad: dict[int, str]) -> Iterator[tuple[int, str, Tensor]]:
+def _read_all(block: DataBlock, source: Any, bad: dict[int, Skipped]) -> Iterator[tuple[int, str, Tensor]]:
     "(item, kind of image, bytes) of all readable items; the others are noted in `bad`"
     img = _image(block)
     for i in range(source_length(source)):
         item = None
         try:
             item = block.item(source, i, 'image')
-            raw = img.open(item) if isinstance(item, (str, Path, bytes)) else item
+            raw = item['bytes'] or item['path'] if isinstance(item, dict) else item     # of a `datasets` column
+            if isinstance(raw, (str, Path, bytes)): raw = open_image(raw)
             if isinstance(raw, PILImage.Image): kind = f"{raw.mode} {raw.size[1]}x{raw.size[0]}"
             else: kind = f"array {tuple(np.shape(raw))}"
             yield i, kind, img.encode(raw)
-        except InputError as e: bad[i] = f'{brief(item)}: {e}'
+        except InputError as e: bad[i] = Skipped(brief(item), str(e))
 
 def _copies(digests: dict[int, bytes], train: Tensor, valid: Tensor) -> tuple[list[tuple[int, int]], list[int]]:
     "Pairs of equal images; training items of which a copy is held out"

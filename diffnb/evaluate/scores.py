@@ -18,6 +18,7 @@ from tabulate import tabulate
 from torch import Tensor
 from ..core.types import Denoise, Images, InputError, Labels
 from ..core.show import image_grid
+from ..data.files import find_images, hidden, open_image, other_files, read_elsewhere, skipped_lines
 from ..data.conditions import ClassCondition
 from ..data.spec import DataSpec
 from ..data.fields import Image
@@ -189,18 +190,25 @@ def read_images(
     return found
 
 def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
-    from PIL import Image as PILImage, UnidentifiedImageError
-    x = []
-    for p in sorted(f for f in path.iterdir() if not f.name.startswith('.')):
-        try: x.append(Image().encode(PILImage.open(p)))
-        except (UnidentifiedImageError, OSError):
-            raise InputError(f"{p} is not an image; "
-                             f"a folder to be scored holds images of {_size(spec)} and nothing else") from None
+    field, x, found = Image(spec.lo, spec.hi, mode=Image.modes[spec.shape[0]]), [], find_images(path)
+    lost = [s for s in found.skipped(path) if s.reason not in (hidden, other_files, read_elsewhere)]
+    if lost: raise InputError(f"{path} holds files that cannot be read: {'; '.join(skipped_lines(lost))}; "
+                              "remove them, or score another folder")
+    for p in found.files:
+        try: image = open_image(p)
+        except InputError as e:
+            raise InputError(f"{p}: {e}; a folder to be scored holds images of {_size(spec)} and nothing else") from None
+        if spec.shape[0] < 3 and _has_color(image):
+            raise InputError(f"{p} is in color, the scores are for {_size(spec)}; convert it yourself if it is meant")
+        x.append(field.encode(image))
         if x[-1].shape != spec.shape:
             raise InputError(f"{p} has shape {tuple(x[-1].shape)}, the scores are for {_size(spec)}; "
                              "nothing is resized here")
-    if not x: raise InputError(f"{path} holds no images; give an .npz file, or a folder of images of {_size(spec)}")
     return LabelledImages(torch.stack(x), None)
+
+def _has_color(image: Any) -> bool:
+    r, g, b = image.convert('RGB').split()
+    return not r.tobytes() == g.tobytes() == b.tobytes()
 
 def _read_npz(path: Path) -> LabelledImages:
     try:

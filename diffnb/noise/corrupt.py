@@ -18,6 +18,7 @@ from ..core.types import Images, InputError, Sigmas, append_dims
 from ..core.random import randn_items, rng
 from ..core.show import show_images
 from ..data.spec import DataSpec
+from ..data.files import Skipped
 from ..data.fields import Image
 from ..data.batches import DataLoaders
 
@@ -181,7 +182,7 @@ class Corrupted(Image):
         level = lo + (hi - lo) * torch.special.ndtr(eps[:, -1, -1, -1])
         return spec.to_uint8(self.corruption(spec.from_uint8(x[None]), level, eps, spec))[0]
 
-    def encode_all(self, items: Iterable[Any], bad: dict[int, str] | None = None, first: int = 0) -> Any:
+    def encode_all(self, items: Iterable[Any], bad: dict[int, Skipped] | None = None, first: int = 0) -> Any:
         "As in Field, one by one"
         return super(Image, self).encode_all(items, bad, first)
 

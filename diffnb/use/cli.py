@@ -130,11 +130,13 @@ def _count(n: float, what: str) -> str:
     return f"{n:,g} {what}{'' if n == 1 else 's'}" if isinstance(n, float) else f"{n:,} {what}{'' if n == 1 else 's'}"
 
 # %% ../../nbs/use/03_cli.ipynb #bb4748f6
-_words = ('auto', 'embedded', 'hub')     # values of --data that are not folders
-
 def _place(data: str) -> str:
     "What --data means wherever a later process runs: a word, or the full path of a folder"
-    return str(Path(data).resolve()) if data not in _words and Path(data).exists() else data
+    from diffnb.core.types import InputError
+    from diffnb.data.sources import fashion_sources
+    if not data.strip(): raise InputError(f"--data {data!r}; allowed: {', '.join(fashion_sources)}, or a folder")
+    path = Path(data).expanduser()
+    return str(path.resolve()) if data not in fashion_sources and path.exists() else data
 
 def _learner(
     data: str, size: int, net: str, seed: int, bs: int, lr: float, precision: str, # options of the same name
@@ -143,16 +145,13 @@ def _learner(
     "The Learner that the options of `diffnb_train` describe"
     from functools import partial
     from diffnb.core.types import InputError
-    from diffnb.data.sources import image_suffixes
-    from diffnb.data.block import fashion_mnist, image_folder
+    from diffnb.data.block import open_data
     from diffnb.denoise.recipe import recipes
     from diffnb.learn.learner import Learner
     from diffnb.train.loop import TrainOptions
     from diffnb.train.unet import unet, widths
     if net not in widths: raise InputError(f"net {net!r} is not known; allowed: {', '.join(widths)}")
-    images = data not in _words and any(p.suffix.lower() in image_suffixes for p in Path(data).rglob('*'))
-    first = os.environ.get('RANK', '0') == '0'
-    dls = image_folder(data, size, bs, verbose=first) if images else fashion_mnist(data, bs, verbose=first)
+    dls = open_data(data, None if size == 32 else size, bs, verbose=os.environ.get('RANK', '0') == '0')
     recipe = recipes['half_hour' if net == 'base' else 'two_minutes']       # a better model is sampled to lower noise
     return Learner(dls, partial(unet, width=widths[net]), recipe, lr, options=TrainOptions(compile=compile), seed=seed,
                    device=device, precision=precision)
