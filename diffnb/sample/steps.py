@@ -78,10 +78,12 @@ def euler(
     return step
 
 # %% ../../nbs/sample/01_steps.ipynb #8d98b5de
+_max_ratio = 11.   # of two levels, for the mean of two directions; EDM's schedule has at most 10.2 from 10 steps on
+
 def heun(
     churn: float = 0.,       # share by which fresh noise raises the level before each step, 0 to 0.41
 ) -> SamplerStep:
-    "Second-order step: two updates, two evaluations (one where the next level is 0)"
+    "Second-order step: two updates, two evaluations (one where the next level is 0). Long steps average estimates"
     if not 0 <= churn <= .4143:
         raise InputError(f"churn (={churn}) must be 0 to 0.41; EDM's is S_churn / n_steps, at most sqrt(2) - 1")
     def step(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
@@ -90,8 +92,9 @@ def heun(
         D = denoise_at(denoise, x, sigma, cond)
         out, n = euler_update(x, D, sigma, sigma_next), 1
         if sigma_next > 0:
-            D2 = denoise_at(denoise, out, sigma_next, cond)
-            out, n = x + (sigma_next - sigma) / 2 * ((x - D) / sigma + (out - D2) / sigma_next), 2
+            D2, n = denoise_at(denoise, out, sigma_next, cond), 2
+            if state.sigma > _max_ratio * sigma_next: out = euler_update(x, (D + D2) / 2, sigma, sigma_next)
+            else: out = x + (sigma_next - sigma) / 2 * ((x - D) / sigma + (out - D2) / sigma_next)
         return replace(state, i=state.i + 1, sigma=sigma_next, x=out, denoised=D, n_evals=state.n_evals + n)
     return step
 
@@ -112,16 +115,21 @@ def exp_adams_weights(
     rows = torch.tensor([[s**k for s in offsets] for k in powers], dtype=torch.float64)
     return torch.linalg.solve(rows, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
 
+_max_weight = 6.   # of the estimates of a step: the sum of absolute weights; two estimates keep below it in DDPM's tables
+
 def extrapolate(
     nodes: Sequence[tuple[float, Images, Images]],   # (sigma, x, denoised) of known estimates
     sigma: float,                # level where the step begins
     sigma_next: float,           # level where it ends, > 0
     down: float | None = None,   # level after the update, if noise then raises it to sigma_next; None: sigma_next
 ) -> Images:
-    "One estimate that stands for all estimates between `sigma` and `sigma_next`"
+    "One estimate for all between `sigma` and `sigma_next`, without the oldest nodes where its weights sum to more than 6"
     down = sigma_next if down is None else down
     offsets = [math.log(sigma / s) / math.log(sigma / sigma_next) for s, _, _ in nodes]
     weights = exp_adams_weights(offsets, math.log(sigma / down) if down else math.inf)
+    if sum(map(abs, weights)) > _max_weight:
+        oldest = offsets.index(min(offsets))
+        return extrapolate([*nodes[:oldest], *nodes[oldest + 1:]], sigma, sigma_next, down)
     out = torch.zeros_like(nodes[0][2])
     for w, (_, _, D) in zip(weights, nodes): out = out + w * D
     return out
