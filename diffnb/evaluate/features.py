@@ -23,7 +23,7 @@ from ..data.batches import Split
 
 # %% ../../nbs/evaluate/01_features.ipynb #7c3cbbce
 class FeatureNet(nn.Module):
-    "Six convolutions and a mean over positions: 128 features of an image in -1…1 of any size, and a head for ten classes"
+    "Six convolutions and a mean over positions: 128 features of an image in -1…1, of any size; a head for ten classes"
     def __init__(self,
         channels: int = 1,    # of the images: 1 for grey, 3 for RGB
     ):
