@@ -8,7 +8,7 @@ __all__ = ['symmetric_root', 'frechet', 'Score', 'proportion_ci', 'student95', '
 
 # %% ../../nbs/evaluate/02_distances.ipynb #f3591091
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Callable, NamedTuple
 import torch
@@ -28,10 +28,14 @@ def frechet(
     mean2: Tensor, cov2: Tensor,    # (d,) and (d, d), float64
     root1: Tensor | None = None,    # square root of cov1, if it is known
 ) -> float:
-    "Fréchet distance of two Gaussians (Dowson and Landau 1982), in the unit of the features squared"
+    "Fréchet distance of two Gaussians (Dowson and Landau 1982), 0 or more, in the unit of the features squared"
+    if not all(v.isfinite().all() for v in (mean1, cov1, mean2, cov2)):
+        raise InputError("a mean or covariance holds NaN or infinity; a distance needs finite features of two images "
+                         "or more in each set")
     root1 = symmetric_root(cov1) if root1 is None else root1
-    cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
-    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).item()
+    cross = torch.linalg.svdvals(root1 @ symmetric_root(cov2)).sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross
+    return max(0., distance.item())                                       # not below 0 by rounding
 
 # %% ../../nbs/evaluate/02_distances.ipynb #fb16403d
 @dataclass(frozen=True)
@@ -50,8 +54,10 @@ def proportion_ci(
     value: float,            # proportion of n independent items, 0…1
     n: int,                  # number of items
 ) -> Score:
-    "A proportion with Wilson's 95 % interval"
+    "A proportion with Wilson's 95 % interval; raises `InputError` for no items or a value that is none"
     from scipy.stats import binomtest
+    if n < 1 or not 0 <= value <= 1:
+        raise InputError(f"{name} {value:g} of {n} items; needed are 1 or more items, and a proportion of 0 to 1")
     ci = binomtest(round(value * n), n).proportion_ci(method='wilson')
     return Score(name, value, float(ci.low), float(ci.high), n)
 
@@ -67,11 +73,16 @@ def jackknife_groups(
     f: Tensor,               # (N, ...), one row for each item
     groups: int = 20,        # number of groups
 ) -> list[Tensor]:           # groups of nearly equal length
-    "A random partition, the same for the same number of items; raises `InputError` for less than two items per group"
+    "A random partition, the same for one N; raises `InputError` for less than two items per group, NaN and infinity"
     if len(f) < 2 * groups:
-        raise InputError(f"{len(f)} images; an interval from {groups} groups needs {2*groups} or more")
+        raise InputError(f"{_images(len(f))}; an interval from {groups} groups needs {2*groups} or more")
+    bad = int((~f.isfinite()).reshape(len(f), -1).any(1).sum())
+    if bad: raise InputError(f"{bad} of {len(f)} rows hold NaN or infinity; a score needs finite numbers: look for the "
+                             "first step that makes others")
     order = torch.randperm(len(f), generator=rng(0, 'groups'))
     return [f[order[g::groups]] for g in range(groups)]
+
+def _images(n: int, kind: str = '') -> str: return f"{n} {kind}image{'s' if n != 1 else ''}"
 
 class Jackknife(NamedTuple):
     "A statistic and its uncertainty"
@@ -97,7 +108,8 @@ def fd_score(
     cov: Tensor,             # covariance of the reference, (d, d)
     name: str = 'FD',        # name of the score
 ) -> Score:
-    "Fréchet distance to a reference, with its interval"
+    "Fréchet distance to a reference, with its interval; raises `InputError` for fewer than 40 images"
+    _check_width(f, len(mean))
     root, parts = symmetric_root(cov), jackknife_groups(f - mean)
     sizes = torch.tensor([len(p) for p in parts])
     totals, squares = torch.stack([p.sum(0) for p in parts]), torch.stack([p.T @ p for p in parts])
@@ -105,7 +117,13 @@ def fd_score(
         n, total = sizes[keep].sum(), totals[keep].sum(0)
         own_cov = (squares[keep].sum(0) - torch.outer(total, total) / n) / (n - 1)
         return frechet(0 * mean, cov, total / n, own_cov, root)
-    return jackknife(distance).score(name, len(f))
+    score = jackknife(distance).score(name, len(f))
+    return replace(score, lo=max(0., score.lo))                           # no distance is below 0
+
+def _check_width(f: Tensor, d: int) -> None:
+    if f.ndim != 2 or f.shape[1] != d:
+        raise InputError(f"features of shape {tuple(f.shape)}, those of the reference are (N, {d}); "
+                         "compute both with the same function")
 
 # %% ../../nbs/evaluate/02_distances.ipynb #88609ff5
 def fd_extrapolated(
@@ -114,7 +132,9 @@ def fd_extrapolated(
     cov: Tensor,             # covariance of the reference, (d, d)
     parts: int = 5,          # disjoint parts at each size are averaged; sizes are N/parts … N
 ) -> float:
-    "Fréchet distance extrapolated to n = infinity: the intercept of a line in 1/n"
+    "Fréchet distance extrapolated to n = infinity: the intercept of a line in 1/n, which may be below 0"
+    if len(f) < 2 * parts or parts < 2:
+        raise InputError(f"{_images(len(f))} in up to {parts} parts; a line needs 2 parts or more, of 2 images or more")
     root, n, rows = symmetric_root(cov), len(f), []
     for k in range(1, parts + 1):
         size = n // k
@@ -142,6 +162,8 @@ def kid_score(
     name: str = 'KID',       # name of the score
 ) -> Score:
     "Unbiased squared kernel distance, with its interval; kernels are summed by group, so that memory is (N/20)²"
+    _check_width(f, ref.shape[1])
+    if len(ref) < 2: raise InputError(f"{_images(len(ref), 'real ')}; the similarity within a set needs 2 or more")
     parts, blocks, m = jackknife_groups(f), ref.split(1000), len(ref)
     sizes, own = torch.tensor([len(p) for p in parts]), torch.stack([_self_kernel(p).sum() for p in parts])
     pairs = torch.stack([torch.stack([kernel(a, b).sum() for b in parts]) for a in parts])
@@ -166,8 +188,9 @@ def density_coverage(
 ) -> DensityCoverage:
     "Density and coverage (Naeem et al. 2020, arXiv:2002.09797); raises `InputError` for k real images or fewer"
     if len(ref) <= k:
-        raise InputError(f"{len(ref)} real image{'s' if len(ref) != 1 else ''}; "
-                         f"balls to the neighbour number {k} need more than {k}")
+        raise InputError(f"{_images(len(ref), 'real ')}; balls to the neighbour number {k} need more than {k}")
+    _check_width(f, ref.shape[1])
+    if not len(f): raise InputError("0 images; the proportion of neighbourhoods that they reach needs 1 or more")
     blocks = ref.split(1000)
     radii = [torch.cdist(r, ref).kthvalue(k + 1).values for r in blocks]         # the nearest is the image itself
     inside = torch.cat([torch.cdist(r, f) <= radius[:, None] for r, radius in zip(blocks, radii)])   # (M, N)

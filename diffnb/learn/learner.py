@@ -26,6 +26,7 @@ from ..train.budget import (EMA, Budget, TrainState, budget_images, budget_minut
                                  budget_steps, warmup_stable_decay)
 from ..train.loop import TrainOptions, join_process_group, train_steps
 from ..train.callback import Callback, ValidationLoss, run_callbacks
+from ..evaluate.features import Features
 from ..evaluate.scores import Evaluation, evaluate_model
 from .run import function_name, resume_run, run_card, save_run
 
@@ -164,12 +165,13 @@ class Learner:
         return sample_from(self.denoise, n, label, self.seed if seed is None else seed, **kw)
 
     def evaluate(self,
-        n: int = 2000,              # samples, and real images for the floor
+        n: int | None = None,       # samples, and real images for the floor; None: 2,000, or all that are held out
         seed: int | None = None,    # seed of the samples; None: the run's
+        features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: what fits the data
         **kw: Any,                  # arguments of `sample`: n_steps, step, guide, bs
     ) -> Evaluation:
-        "Scores of fresh samples beside those of real held-out images at the same n"
-        return evaluate_model(self.denoise, self.dls, n, self.seed if seed is None else seed, **kw)
+        "Scores of fresh samples beside those of held-out images, which lend them their conditions, at the same n"
+        return evaluate_model(self.denoise, self.dls, n, self.seed if seed is None else seed, features, **kw)
 
     def card(self) -> dict[str, Any]:
         "What was trained, with what, for how long and how well, as JSON"
