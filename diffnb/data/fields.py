@@ -181,7 +181,9 @@ class Category(Field):
         "The classes that occur; raises `InputError` if there are none"
         found, reason = {}, 'all are missing'
         for item in column_values(items):
-            try: found |= {(type(v), v): v for v in self._classes(item) if not is_missing(v)}
+            try:
+                if isinstance(item, InputError): raise item
+                found |= {(type(v), v): v for v in self._classes(item) if not is_missing(v)}
             except InputError as e: reason = str(e)
         if not found: raise InputError(f"no item has a class ({reason}); correct the getter, or leave this field out")
         return list(found.values())
@@ -194,7 +196,7 @@ class Category(Field):
         "A class of this vocab"
         return ClassCondition(tuple(map(str, self.vocab)))
 
-    def _classes(self, item: Any) -> list[Any]: return [] if isinstance(item, InputError) else [_class(item)]
+    def _classes(self, item: Any) -> list[Any]: return [_class(item)]
 
     def _position(self, v: Any) -> int:        # of a class in the vocab; -1: missing
         if v in self.vocab: return self.vocab.index(v)
@@ -218,7 +220,7 @@ class Categories(Category):
         return MultiLabelCondition(tuple(map(str, self.vocab)))
 
     def _classes(self, item: Any) -> list[Any]:
-        if isinstance(item, InputError) or is_missing(item): return []
+        if is_missing(item): return []
         if isinstance(item, (np.ndarray, Tensor)): item = item.tolist()
         if not isinstance(item, (list, tuple, set, frozenset)):
             raise InputError(f"label {item!r} is no collection; give a list of classes, or use Category()")

@@ -129,7 +129,10 @@ def _loaded(image: Any, data: bytes) -> PILImage.Image:      # upright; no data:
     how = PILImage.Transpose
     flips = {2: how.FLIP_LEFT_RIGHT, 3: how.ROTATE_180, 4: how.FLIP_TOP_BOTTOM, 5: how.TRANSPOSE,
              6: how.ROTATE_270, 7: how.TRANSVERSE, 8: how.ROTATE_90}
-    return image.transpose(flips[turn]) if turn > 1 else image
+    if turn == 1: return image
+    image = image.transpose(flips[turn])
+    for k in ('exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'): image.info.pop(k, None)
+    return image                               # and stays upright when it is given once more
 
 def _bits(image: Any, data: bytes) -> int:     # of a channel, as the header says
     if data.startswith(b'\x89PNG'): return data[24]
