@@ -399,19 +399,19 @@ def _image_loaders(items: Sequence[Any], read: _Read, layout: _Layout, classes: 
         raise InputError(f"{n_of(len(train), 'image')} of {about['name']} can be used for training, needed are two"
                          + (f". Left out: {because}" if because else ''))
     if not valid: train, valid = ([train[i] for i in part.tolist()] for part in split_random(.1)(len(train)))
-    given = {layout.labels[i] for i in train + valid}
-    if classes is None: classes = sorted((c for c in given if c is not None), key=natural_order)
+    used = train + valid
+    labels = [layout.labels[i] for i in used]
+    if classes is None: classes = sorted({c for c in labels if c is not None}, key=natural_order)
     image = Image(mode='RGB' if read.color else 'L', size=size)
     fields: dict[str, Field] = {'image': image, **({'label': Category(classes)} if classes else {})}
-    columns = {'image': [x[:3 if read.color else 1] for x in read.images] or _Items(items, read.usable),
-               'label': layout.labels}
-    parts = torch.tensor(train), torch.tensor(valid)
-    block = DataBlock(fields, {k: k for k in fields}, lambda n: parts, min(bs, len(train)))
-    dls = block.dataloaders(columns, stream=not read.images)
+    channels = 3 if read.color else 1
+    images = [read.images[i][:channels] for i in used] if read.images else _Items(items, [read.usable[i] for i in used])
+    block = DataBlock(fields, {k: k for k in fields}, split_at(len(train)), min(bs, len(train)))
+    dls = block.dataloaders({'image': images, 'label': labels}, stream=not read.images)
     split = layout.split if layout.valid else 'a random tenth is held out'
     source = {**dls.source, **about, 'size': size, 'bs': bs, 'split': split, 'left_out': skipped_lines(left_out)}
     dls = replace(dls, source=source, bad=bad)
-    if verbose: print('\n'.join(_summary(dls, layout, classes, left_out)))
+    if verbose: print('\n'.join(_summary(dls, classes, labels.count(None), len(left_out))))
     return dls
 
 class _Items(Sequence):            # some items of a sequence, taken when they are needed
@@ -419,16 +419,15 @@ class _Items(Sequence):            # some items of a sequence, taken when they a
     def __len__(self) -> int: return len(self.rows)
     def __getitem__(self, i: Any) -> Any: return self.items[self.rows[i]]
 
-def _summary(dls: DataLoaders, layout: _Layout, classes: list[str], left_out: list[Skipped]) -> Iterator[str]:
+def _summary(dls: DataLoaders, classes: list[str], n_without: int, n_left_out: int) -> Iterator[str]:
     source = dls.source
     yield f"{source['name']}: {dls}"
     shown = ', '.join(classes[:10]) + (', …' if len(classes) > 10 else '')
     if classes: yield f"  {n_of(len(classes), 'class', 'classes')}: {shown}"
-    none = sum(layout.labels[i] is None for i in [*layout.train, *(layout.valid or [])])
-    if classes and none: yield f"  {n_of(none, 'image')} without a class, used all the same"
+    if classes and n_without: yield f"  {n_of(n_without, 'image')} without a class, used all the same"
     yield f"  {source['split']}"
     if dls.bs < source['bs']: yield f"  batches of {dls.bs}: there are fewer than {source['bs']} training images"
-    if left_out: yield f"  {len(left_out):,} left out:"
+    if n_left_out: yield f"  {n_left_out:,} left out:"
     yield from (f"    {line}" for line in source['left_out'])
 
 # %% ../../nbs/data/06_block.ipynb #44fddfcb
@@ -516,13 +515,14 @@ def open_data(
 ) -> DataLoaders:
     "Data loaders for a word or a folder. `open_data(dls.source['data'])` opens the same data again"
     if isinstance(data, str) and data in fashion_sources:
+        dls = _fashion(data, size, bs, verbose)
         if verbose and Path(data).exists(): print(f"{data} is a word here; the folder of that name is ./{data}")
-        return _fashion(data, size, bs, verbose)
+        return dls
     if not str(data).strip() or isinstance(data, Path) and not data.parts:
         raise InputError(f"data {str(data)!r}; allowed: {', '.join(fashion_sources)}, or a folder")
     path = Path(data).expanduser()
     if not path.exists():
-        raise InputError(f"no data folder at {path}; allowed: {', '.join(fashion_sources)}, or a folder: of images, "
+        raise InputError(f"no data folder at {data}; allowed: {', '.join(fashion_sources)}, or a folder: of images, "
                          "of a data set saved by `datasets`, or with the four files of Fashion-MNIST")
     if not path.is_dir(): raise InputError(f"{path} is a file; give the folder that it is in")
     if has_idx_files(path): return _fashion(path, size, bs, verbose)

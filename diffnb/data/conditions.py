@@ -273,7 +273,8 @@ class NumbersCondition(MultiLabelCondition):
 
     def titles(self, value: Tensor) -> list[str]:
         "Numbers in the unit of the source"
-        raw = value.cpu() * torch.tensor(self.std) + torch.tensor(self.mean)
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.mean, self.std))
+        raw = value.cpu() * std + mean
         blank = self.missing(value).tolist()
         return ['' if b else ', '.join(f'{v:.3g}' for v in row) for b, row in zip(blank, raw.tolist())]
 
@@ -284,11 +285,12 @@ class NumbersCondition(MultiLabelCondition):
 
     def row(self, wanted: Iterable[Any]) -> Tensor:
         "Standardised numbers, (n,), from numbers in the unit of the source"
-        try: x = torch.as_tensor(wanted, dtype=torch.float32).reshape(-1)
+        try: x = torch.as_tensor(wanted, dtype=torch.float64).reshape(-1)
         except (TypeError, ValueError): x = torch.empty(0)
         if len(x) != len(self.labels) or not x.isfinite().all():
             raise InputError(f"numbers {wanted!r}; allowed: {len(self.labels)} finite ones, {', '.join(self.labels)}")
-        return ((x - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.mean, self.std))
+        return ((x - mean) / std).float()
 
 # %% ../../nbs/data/01_conditions.ipynb #27b8cf4d
 @dataclass(frozen=True)

@@ -89,10 +89,10 @@ class Image(Field):
     ):
         if mode not in (None, *self.modes.values()):
             raise InputError(f"mode {mode!r} is not known; allowed: {', '.join(self.modes.values())}")
-        edges = (size, size) if isinstance(size, int) else size
+        edges = size if size is None or isinstance(size, (tuple, list)) else (size, size)
         whole = edges is None or len(edges) == 2 and all(isinstance(k, int) and k >= 1 for k in edges)
         if not whole: raise InputError(f"size (={size}) must be 1 or more, one edge or (height, width)")
-        self.lo, self.hi, self.mode, self.size = lo, hi, mode, edges
+        self.lo, self.hi, self.mode, self.size = lo, hi, mode, None if edges is None else (edges[0], edges[1])
 
     def condition(self, like: Tensor) -> Condition:
         "An image as an input of a model, besides the noisy one"
@@ -181,7 +181,9 @@ class Category(Field):
         "The classes that occur; raises `InputError` if there are none"
         found, reason = {}, 'all are missing'
         for item in column_values(items):
-            try: found |= {(type(v), v): v for v in self._classes(item) if not is_missing(v)}
+            try:
+                if isinstance(item, InputError): raise item
+                found |= {(type(v), v): v for v in self._classes(item) if not is_missing(v)}
             except InputError as e: reason = str(e)
         if not found: raise InputError(f"no item has a class ({reason}); correct the getter, or leave this field out")
         return list(found.values())
@@ -194,7 +196,7 @@ class Category(Field):
         "A class of this vocab"
         return ClassCondition(tuple(map(str, self.vocab)))
 
-    def _classes(self, item: Any) -> list[Any]: return [] if isinstance(item, InputError) else [_class(item)]
+    def _classes(self, item: Any) -> list[Any]: return [_class(item)]
 
     def _position(self, v: Any) -> int:        # of a class in the vocab; -1: missing
         if v in self.vocab: return self.vocab.index(v)
@@ -218,7 +220,7 @@ class Categories(Category):
         return MultiLabelCondition(tuple(map(str, self.vocab)))
 
     def _classes(self, item: Any) -> list[Any]:
-        if isinstance(item, InputError) or is_missing(item): return []
+        if is_missing(item): return []
         if isinstance(item, (np.ndarray, Tensor)): item = item.tolist()
         if not isinstance(item, (list, tuple, set, frozenset)):
             raise InputError(f"label {item!r} is no collection; give a list of classes, or use Category()")
@@ -243,14 +245,14 @@ class Numbers(Field):
             raise InputError(f"no item has {len(self.names)} finite numbers, {', '.join(self.names)}; see the getter")
         x = torch.stack(rows)
         mean, std = x.mean(0), x.std(0) if len(x) > 1 else torch.zeros(len(self.names))
-        equal = std <= 1e-9 * x.abs().amax(0)
+        equal = std <= 1e-12 * x.abs().amax(0)
         return Numbers(self.names, mean.tolist(), std.masked_fill(equal, 1).tolist())
 
     def encode(self, item: Any) -> Tensor:
         "Standardised numbers, float32 (len(names),), or a row of NaN if one of them is missing"
         if self.mean is None or self.std is None: raise InputError("Numbers has no mean and std; call setup first")
-        x = self._row(item)
-        return ((x - torch.tensor(self.mean)) / torch.tensor(self.std)).float().masked_fill(x.isnan().any(), torch.nan)
+        mean, std, x = (torch.as_tensor(v, dtype=torch.float64) for v in (self.mean, self.std, self._row(item)))
+        return ((x - mean) / std).float().masked_fill(x.isnan().any(), torch.nan)
 
     def condition(self, like: Tensor) -> Condition:    # noqa: ARG002
         "These numbers, with mean and standard deviation"
@@ -262,8 +264,8 @@ class Numbers(Field):
 
     def _row(self, item: Any) -> Tensor:                 # float64, NaN where a number is missing
         if _not_a_value(item): return torch.full((len(self.names),), torch.nan, dtype=torch.float64)
-        if isinstance(item, (list, tuple)): item = [float('nan') if _not_a_value(v) else v for v in item]
-        x = torch.as_tensor(item, dtype=torch.float64).reshape(-1)
+        row = [float('nan') if _not_a_value(v) else v for v in item] if isinstance(item, (list, tuple)) else item
+        x = torch.as_tensor(row, dtype=torch.float64).reshape(-1)
         if len(x) != len(self.names) or x.isinf().any():
             raise InputError(f"numbers {item!r}; allowed: {len(self.names)} finite ones, {', '.join(self.names)}")
         return x
@@ -300,7 +302,7 @@ def _class(v: Any) -> Any:         # a label as a string, int, float, bool or No
 
 def _in_order(seen: Iterable[Any]) -> list[Any]:
     seen = list(seen)
-    kinds = {'number' if type(v) in (int, float) else type(v).__name__ for v in seen}
+    kinds = {'int' if type(v) in (int, float) else type(v).__name__ for v in seen}
     if len(kinds) > 1:
         raise InputError(f"labels of several types ({', '.join(sorted(kinds))}) have no order; "
                          "give Category(vocab=[...]), or make them alike in the getter")

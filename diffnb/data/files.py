@@ -122,14 +122,17 @@ def _loaded(image: Any, data: bytes) -> PILImage.Image:      # upright; no data:
         turn = _orientation(lambda: image.tag_v2.get(274))
         image.getexif = PILImage.Exif          # Pillow would read all metadata of a TIFF to load its pixels
     image.load()
-    if image.mode == 'L' and data.startswith(b'\x89PNG') and 'transparency' in image.info:
-        image.info['transparency'] *= 255 // (2**data[24] - 1)          # Pillow scales pixels of 2 and 4 bits only
+    if image.mode == 'L' and data.startswith(b'\x89PNG') and image.info.get('transparency', 256) < 2**data[24]:
+        image.info['transparency'] *= 255 // (2**data[24] - 1)          # of 2 or 4 bits, as the pixels once were
     turn = (turn or _orientation(lambda: image.getexif().get(274))
             or _orientation(lambda: _xmp_orientation(image.info)) or 1)
     how = PILImage.Transpose
     flips = {2: how.FLIP_LEFT_RIGHT, 3: how.ROTATE_180, 4: how.FLIP_TOP_BOTTOM, 5: how.TRANSPOSE,
              6: how.ROTATE_270, 7: how.TRANSVERSE, 8: how.ROTATE_90}
-    return image.transpose(flips[turn]) if turn > 1 else image
+    if turn == 1: return image
+    image = image.transpose(flips[turn])
+    for k in ('exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'): image.info.pop(k, None)
+    return image                               # and stays upright when it is given once more
 
 def _bits(image: Any, data: bytes) -> int:     # of a channel, as the header says
     if data.startswith(b'\x89PNG'): return data[24]
@@ -170,7 +173,7 @@ def _standard(image: PILImage.Image) -> PILImage.Image:      # in mode L, LA, RG
 def _with_alpha(image: PILImage.Image, clear: Any) -> PILImage.Image:    # alpha is 0 where the color is `clear`
     pixels = image.convert('L') if image.mode == '1' else image
     values = np.array(pixels).reshape(image.height, image.width, -1)
-    color = np.array(clear).reshape(-1) * (255 if image.mode == '1' else 1)
+    color = np.array(255 * bool(clear) if image.mode == '1' else clear).reshape(-1)
     alpha = PILImage.fromarray(np.where((values == color).all(-1), 0, 255).astype(np.uint8))
     return PILImage.merge(f'{pixels.mode}A', (*pixels.split(), alpha))
 
