@@ -71,7 +71,7 @@ def score_table(
     width: int | None = None,                  # columns at which long names of sets are continued below; None: never
 ) -> str:
     "A line for each set, a column for each score with its interval"
-    def cell(s: Score) -> str: return f'{s.value:.3g} ({s.lo:.3g} to {s.hi:.3g})'
+    def cell(s: Score) -> str: return f'{s.value:.3g}' + (f' ({s.lo:.3g} to {s.hi:.3g})' if s.lo == s.lo else '')
     cells = [[cell(scores[n]) if n in scores else '' for n in names] for scores in rows.values()]
     if width is not None:
         width -= sum(2 + max([len(n), *(len(row[k]) for row in cells)]) for k, n in enumerate(names))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffnb.data.spec import DataSpec
     from diffnb.denoise.denoiser import Denoiser
     from diffnb.evaluate.distances import Score
+    from diffnb.evaluate.scores import LabelledImages, RealImages
     from diffnb.learn.learner import Learner
     from diffnb.sample.steps import State
 
@@ -429,29 +430,89 @@ def diffnb_sample() -> None:
     run_command(sample, 'diffnb_sample')
 
 # %% ../../nbs/use/03_cli.ipynb #b595b022
-class _Scored(NamedTuple):
-    "One of the sets that are scored"
-    images: 'Tensor'                  # uint8 (N, C, H, W)
-    label: 'Tensor | None'            # class of each, int64 (N,); None: not known
-    denoise: 'Denoiser | None'        # the model that made them; None: they are from files
+class _Source(NamedTuple):
+    "Data that sets are scored against"
+    data: str                         # as --data
+    size: int                         # edge of the images, if `data` is a folder of images
 
-def _models(paths: Sequence[Path], spec: 'DataSpec', device: str) -> 'dict[Path, Denoiser]':
-    "The models of those paths that are runs; raises `InputError` for a model that cannot be scored against the data"
-    from diffnb.evaluate.scores import check_comparable
-    from diffnb.learn.run import load
-    models = {p: load(p, device) for p in paths if (p/'card.json').is_file()}
-    for path, denoise in models.items(): check_comparable(denoise.spec, spec, str(path))
-    return models
+class _Group(NamedTuple):
+    "Sets that are scored against the same data"
+    dls: 'DataLoaders'
+    n: int                            # images of each set
+    models: 'dict[Path, Denoiser]'    # those of runs
+    files: 'dict[Path, LabelledImages]' # n images from files, with their classes as indices among Fashion-MNIST's
 
-def _files(path: Path, n: int, spec: 'DataSpec') -> _Scored:
-    "The first `n` images of an .npz file or a folder"
+def _is_run(path: Path) -> bool: return (path/'card.json').is_file() or (path/'state').is_dir()
+
+def _own_data(run: Path) -> str:
+    "What --data names the data that a run was trained on; raises `InputError` if they cannot be found again"
     from diffnb.core.types import InputError
-    from diffnb.evaluate.scores import read_images
-    x, label = read_images(path, spec)
-    if len(x) < n:
-        raise InputError(f"{path} holds {_count(len(x), 'image')}, --n asks for {n}; scores at different n cannot be "
-                         f"compared: lower --n, which may be 40 or more, or give more images")
-    return _Scored(x[:n], None if label is None else label[:n], None)
+    from diffnb.data.spec import spec_from
+    from diffnb.evaluate.features import is_fashion_mnist
+    from diffnb.learn.run import read_card
+    card = read_card(run)
+    if (run/'state'/'options.json').is_file(): name = _read_options(run, {})[0]['data']
+    else:                                                                  # made in Python
+        name = str(card.get('data', {}).get('name'))
+        if name == 'the embedded sample': return 'embedded'
+        if is_fashion_mnist(spec_from(card['spec'])) and not Path(name).is_dir(): return 'auto'
+    if name in _words or name != 'memory' and Path(name).is_dir(): return name
+    raise InputError(f"the data of {run}, called {name!r}, are not a folder that can be found again; name them with "
+                     "--data, or call Learner.evaluate where they are")
+
+def _is_changed(run: Path, dls: 'DataLoaders') -> bool:
+    "Whether data are no longer those that a run was trained on"
+    from diffnb.learn.run import read_card
+    return read_card(run).get('data', {}).get('sha256') not in (None, dls.source.get('sha256'))
+
+def _by_source(models: 'Mapping[Path, Denoiser]', files: Sequence[Path], data: str | None, size: int,
+               ) -> dict[_Source, list[Path]]:
+    "Runs and files by the data that they are scored against"
+    from diffnb.core.types import InputError
+    def source(name: str, edge: int) -> _Source: return _Source(name, edge if _holds_images(name) else 0)
+    found: dict[_Source, list[Path]] = {}
+    for run, denoise in models.items():
+        name = _own_data(run) if data is None else _place(data)
+        found.setdefault(source(name, denoise.spec.shape[-1]), []).append(run)
+    if not files: return found
+    if len(found) > 1:
+        raise InputError(f"{files[0]} beside runs that were trained on {len(found)} different data; "
+                         "say with --data what to score against, or score it alone")
+    alone = source('auto' if data is None else _place(data), size)
+    found.setdefault(next(iter(found), alone), []).extend(files)
+    return found
+
+def _from_file(path: Path, spec: 'DataSpec') -> 'LabelledImages':
+    "Images of an .npz file or a folder; labels, which are indices among the data's classes, as Fashion-MNIST's"
+    from diffnb.core.types import InputError
+    from diffnb.data.conditions import ClassCondition
+    from diffnb.data.sources import fashion_classes
+    from diffnb.evaluate.scores import LabelledImages, match_classes, read_images
+    (images, label), own = read_images(path, spec), spec.conditions.get('label')
+    try:
+        if label is not None and isinstance(own, ClassCondition): own.check(label, len(images))
+    except InputError as e: raise InputError(f"arr_1 of {path}: {e}; score it against its own data") from None
+    return LabelledImages(images, match_classes(label, spec, fashion_classes))
+
+def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path], n: int | None) -> _Group:
+    "What is scored against one set of data; raises `InputError` for what cannot be"
+    from diffnb.core.types import InputError
+    from diffnb.evaluate.scores import LabelledImages, check_comparable, scored_number, spread_rows
+    dls = _open_data(*source)
+    for path, denoise in models.items(): check_comparable(denoise.spec, dls.spec, str(path))
+    number, found = scored_number(dls, n), {p: _from_file(p, dls.spec) for p in files}
+    few = min(found, key=lambda p: len(found[p].images), default=None)
+    if few is not None and len(found[few].images) < number:
+        held = len(found[few].images)
+        if n is not None or held < 40:
+            raise InputError(f"{few} holds {_count(held, 'image')}, --n asks for {number}; scores at different n "
+                             "cannot be compared: lower --n, which may be 40 or more, or give more images")
+        print(f'{few} holds {held} images, so n = {held}.')
+        number = held
+    for path, (x, label) in found.items():
+        rows = spread_rows(label, len(x), number)
+        found[path] = LabelledImages(x[rows], None if label is None else label[rows])
+    return _Group(dls, number, models, found)
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
     "As many last parts of each path as distinguish them"
@@ -460,47 +521,82 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names): return names
     return [str(p) for p in paths]
 
-def _write_scores(
-    run: Path,
-    scored: _Scored,
-    scores: 'Mapping[str, Score]', floor: 'Mapping[str, Score]',    # of the samples and of real images
-    dls: 'DataLoaders',                                             # real images
-    seed: int,                                                      # seed of the samples
-) -> None:
-    "Write scores on the card of a run and draw its report"
-    from diffnb.evaluate.scores import report
+def _write_scores(run: Path, real: 'RealImages', scores: 'Mapping[str, Score]', dls: 'DataLoaders', seed: int) -> None:
+    "Write scores of samples, drawn with this seed, on the card of a run"
     from diffnb.learn.run import read_card, write_card
     def numbers(s: 'Mapping[str, Score]') -> dict[str, list[float]]:
         return {k: [v.value, v.lo, v.hi] if v.lo == v.lo else [v.value] for k, v in s.items()}
-    found = dict(n=len(scored.images), draws=1, seed=seed, weights='averaged', data=dls.source, samples=numbers(scores),
-                 floor=numbers(floor))
+    found = dict(n=len(real.held['image']), draws=1, seed=seed, weights='averaged', data=dls.source,
+                 samples=numbers(scores), floor=numbers(real.floor))
     write_card(run, {**read_card(run), 'scores': found})
-    shown = dls.spec.from_uint8(scored.images[:60])
-    report(run.name, shown, scores, floor, dls, scored.denoise).savefig(run/'report.png')
+
+def _score_group(group: _Group, real: 'RealImages', seed: int, done: Callable[[int, str], object],
+                 ) -> 'dict[Path, dict[str, Score]]':
+    "Scores of each set; `done` hears of images that made a step or have scores. Those of a run are written down, too"
+    from diffnb.data.sources import assets
+    from diffnb.evaluate.scores import report, sample_to_score
+    from diffnb.sample.generate import quality
+    found = {}
+    for path, denoise in group.models.items():
+        watch = lambda s, name=path.name: done(len(s.x), f'sampling {name}')
+        x, label = sample_to_score(denoise, real, seed, bs=250, watch=watch, **quality)
+        found[path] = real.score(x, label)
+        done(group.n, f'scored {path.name}')
+        if path.resolve() == (assets/'model').resolve(): continue
+        _write_scores(path, real, found[path], group.dls, seed)
+        shown = group.dls.spec.from_uint8(x[:60])
+        report(path.name, shown, found[path], real.floor, group.dls, denoise).savefig(path/'report.png')
+    for path, (x, label) in group.files.items():
+        found[path] = real.score(x, label)
+        done(group.n, f'scored {path.name}')
+    return found
+
+def _score_all(groups: Sequence[_Group], seed: int) -> 'list[tuple[RealImages, dict[Path, dict[str, Score]]]]':
+    "Real images and scores of each group, with a progress bar; nothing is sampled before all real images have scores"
+    from tqdm import tqdm
+    from diffnb.evaluate.scores import real_images
+    from diffnb.sample.generate import quality
+    total = sum(g.n * (len(g.models) * (quality['n_steps'] + 1) + len(g.files) + 1) for g in groups)
+    with tqdm(total=total, file=sys.stderr, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}') as bar:
+        def done(images: int, what: str) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.update(images)
+        real = []
+        for g in groups:
+            real.append(real_images(g.dls, g.n))
+            done(g.n, 'scored real images')
+        return [(r, _score_group(g, r, seed, done)) for g, r in zip(groups, real)]
+
+def _print_scores(scores: 'Mapping[str, Mapping[str, Score]]', n: int, data: str) -> None:
+    "Tables of two scores side by side, at most 80 columns wide"
+    from diffnb.evaluate.scores import main_scores, score_table
+    print(f'\n{n:,} images each, against {data}')
+    names = main_scores({k: s for row in scores.values() for k, s in row.items()})
+    for k in range(0, len(names), 2): print('\n' + score_table(scores, names[k:k+2], width=80))
 
 def evaluate(
     what: list[str],             # run folders, .npz files or folders of images (default: the model inside the package)
-    n: int = 2000,               # samples of a run, and real images for the floor
-    data: str = 'auto',          # real images: auto, embedded, hub, or a folder with the files of Fashion-MNIST
+    n: int | None = None,        # samples of a run, and real images for the floor (default: 2000, if there are as many)
+    data: str | None = None,     # real images: auto, embedded, hub, or a folder (default: those of each run, or auto)
+    size: int = 32,              # edge of images from a --data folder, if there is no run that says it
     seed: int = 0,               # seed of the samples
     device: str = 'auto',        # auto, cpu, cuda, ...
 ) -> None:
     "Score generated images against real ones"
     from diffnb.data.sources import assets
-    from diffnb.data.block import fashion_mnist
-    from diffnb.evaluate.scores import check_scorable, real_scores, sample_to_score, score_images, score_table
-    dls, paths = fashion_mnist(data), [Path(w) for w in what or [assets/'model']]
-    check_scorable(dls, n)
-    models = _models(paths, dls.spec, device)
-    sets = {p: _files(p, n, dls.spec) for p in paths if p not in models}
-    for p, denoise in models.items(): sets[p] = _Scored(*sample_to_score(denoise, n, seed, bs=250), denoise)
-    floor, ref = real_scores(dls, n), dls.train[:n]['image']
-    scores = {p: score_images(sets[p].images, dls.spec, ref, sets[p].label) for p in paths}
-    for p in models:
-        if p != assets/'model': _write_scores(p, sets[p], scores[p], floor, dls, seed)
-    rows = {**dict(zip(_short_names(list(scores)), scores.values())), 'floor (real images)': floor}
-    print(score_table(rows, ('FD fashion', 'FD random', 'KID fashion')))
-    print('\n' + score_table(rows, ('coverage fashion', 'coverage random', 'accuracy')))
+    from diffnb.learn.run import load
+    given: dict[Path, Path] = {}              # full path -> as it was given; another path to the same adds nothing
+    for path in map(Path, what or [str(assets/'model')]): given.setdefault(path.resolve(), path)
+    paths, names = list(given.values()), dict(zip(given.values(), _short_names(list(given))))
+    models = {p: load(p, device) for p in paths if _is_run(p)}
+    sources = _by_source(models, [p for p in paths if p not in models], data, size)
+    groups = [_group(s, {p: models[p] for p in found if p in models}, [p for p in found if p not in models], n)
+              for s, found in sources.items()]
+    for run in [p for g in groups for p in g.models if data is None and _is_changed(p, g.dls)]:
+        print(f'The data of {run} have changed since: it may have been trained on images that are held out now.')
+    for g, (real, found) in zip(groups, _score_all(groups, seed)):
+        rows = {names[p]: found[p] for p in paths if p in found}
+        _print_scores({**rows, 'floor (real images)': real.floor}, g.n, g.dls.source['name'])
 
 def diffnb_eval() -> None:
     "The command `diffnb_eval`"
