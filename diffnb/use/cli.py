@@ -140,7 +140,7 @@ def _place(data: str) -> str:
     return str(path.resolve()) if data not in fashion_sources and path.exists() else data
 
 def _learner(
-    data: str, size: int, net: str, seed: int, bs: int, lr: float, precision: str, # options of the same name
+    data: str, size: int | None, net: str, seed: int, bs: int, lr: float, precision: str, # options of the same name
     device: str, compile: bool,
 ) -> 'Learner':
     "The Learner that the options of `diffnb_train` describe"
@@ -152,7 +152,7 @@ def _learner(
     from diffnb.train.loop import TrainOptions
     from diffnb.train.unet import unet, widths
     if net not in widths: raise InputError(f"net {net!r} is not known; allowed: {', '.join(widths)}")
-    dls = open_data(data, None if size == 32 else size, bs, verbose=os.environ.get('RANK', '0') == '0')
+    dls = open_data(data, size, bs, verbose=os.environ.get('RANK', '0') == '0')
     recipe = recipes['half_hour' if net == 'base' else 'two_minutes']       # a better model is sampled to lower noise
     return Learner(dls, partial(unet, width=widths[net]), recipe, lr, options=TrainOptions(compile=compile), seed=seed,
                    device=device, precision=precision)
@@ -309,7 +309,7 @@ def train(
     minutes: float | None = None, # minutes of training (default: 2)
     steps: int | None = None,     # or optimizer steps, instead of minutes
     data: str = 'auto',           # auto, embedded, hub, or a folder: of images, or with the files of Fashion-MNIST
-    size: int = 32,               # edge of images from a folder, a multiple of 4
+    size: int | None = None,      # edge of images from a folder, a multiple of 4 (default: 32)
     out: str | None = None,       # folder for the run (default: runs/DATE-TIME-SEED)
     seed: int = 0,                # seed of weights, data order, noise and samples
     net: str = 'small',           # tiny, small or base: for seconds, two minutes, half an hour on two cores
@@ -433,7 +433,7 @@ def diffnb_sample() -> None:
 class _Source(NamedTuple):
     "Data that sets are scored against"
     data: str                         # as --data
-    size: int                         # edge of the images, if `data` is a folder of images
+    size: int | None                  # edge of the images; None: the data decide it
 
 class _Group(NamedTuple):
     "Sets that are scored against the same data"
@@ -447,16 +447,15 @@ def _is_run(path: Path) -> bool: return (path/'card.json').is_file() or (path/'s
 def _own_data(run: Path) -> str:
     "What --data names the data that a run was trained on; raises `InputError` if they cannot be found again"
     from diffnb.core.types import InputError
+    from diffnb.data.sources import fashion_sources
     from diffnb.data.spec import spec_from
     from diffnb.evaluate.features import is_fashion_mnist
     from diffnb.learn.run import read_card
     card = read_card(run)
-    if (run/'state'/'options.json').is_file(): name = _read_options(run, {})[0]['data']
-    else:                                                                  # made in Python
-        name = str(card.get('data', {}).get('name'))
-        if name == 'the embedded sample': return 'embedded'
-        if is_fashion_mnist(spec_from(card['spec'])) and not Path(name).is_dir(): return 'auto'
-    if name in _words or name != 'memory' and Path(name).is_dir(): return name
+    name = card.get('data', {}).get('data')
+    if name is None and is_fashion_mnist(spec_from(card['spec'])): return 'auto'
+    if name in fashion_sources or name is not None and Path(name).is_dir(): return name
+    name = name or card.get('data', {}).get('name')
     raise InputError(f"the data of {run}, called {name!r}, are not a folder that can be found again; name them with "
                      "--data, or call Learner.evaluate where they are")
 
@@ -469,7 +468,9 @@ def _by_source(models: 'Mapping[Path, Denoiser]', files: Sequence[Path], data: s
                ) -> dict[_Source, list[Path]]:
     "Runs and files by the data that they are scored against"
     from diffnb.core.types import InputError
-    def source(name: str, edge: int) -> _Source: return _Source(name, edge if _holds_images(name) else 0)
+    from diffnb.data.sources import fashion_sources, has_idx_files
+    def source(name: str, edge: int) -> _Source:
+        return _Source(name, None if name in fashion_sources or has_idx_files(name) else edge)
     found: dict[_Source, list[Path]] = {}
     for run, denoise in models.items():
         name = _own_data(run) if data is None else _place(data)
@@ -497,8 +498,9 @@ def _from_file(path: Path, spec: 'DataSpec') -> 'LabelledImages':
 def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path], n: int | None) -> _Group:
     "What is scored against one set of data; raises `InputError` for what cannot be"
     from diffnb.core.types import InputError
+    from diffnb.data.block import open_data
     from diffnb.evaluate.scores import LabelledImages, check_comparable, scored_number, spread_rows
-    dls = _open_data(*source)
+    dls = open_data(*source)
     for path, denoise in models.items(): check_comparable(denoise.spec, dls.spec, str(path))
     number, found = scored_number(dls, n), {p: _from_file(p, dls.spec) for p in files}
     few = min(found, key=lambda p: len(found[p].images), default=None)
@@ -620,7 +622,7 @@ def bench(
     from diffnb.learn.run import run_name
     if pairs < 6 or not 0 <= seconds < 3600:
         raise InputError(f"pairs (={pairs}) must be 6 or more, for an interval, and seconds (={seconds:g}) 0 or more")
-    learn = _learner(_place(data), 32, net, seed, bs, 3e-3, precision, device, False)
+    learn = _learner(_place(data), None, net, seed, bs, 3e-3, precision, device, False)
     folder = Path(f'bench/{run_name(seed)}' if out is None else out)
     with _results(folder, force, _bench_files): _measure(learn, folder, pairs, seconds)
     print(f'Saved: {folder}/bench.json')
