@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, Labels
 from ..core.random import rng
 from ..core.show import image_grid
-from ..data.files import find_images, hidden, open_image, other_files, read_elsewhere, skipped_lines
+from ..data.files import find_images, open_image, skipped_lines
 from ..data.conditions import ClassCondition, Condition, ImageCondition, MultiLabelCondition, NumbersCondition
 from ..data.spec import DataSpec
 from ..data.fields import Image
@@ -291,7 +291,7 @@ def read_images(
     path: Path | str,        # an .npz file or a folder of images
     spec: DataSpec,          # declared shape and range
 ) -> LabelledImages:
-    "Images and labels from files, unchanged; raises `InputError` that names the file that does not fit"
+    "Images and labels from files, read as for training but not resized; raises `InputError` with the file that does not fit"
     path = Path(path)
     found = _read_folder(path, spec) if path.is_dir() else _read_npz(path)
     check_images(found.images, spec)
@@ -299,7 +299,7 @@ def read_images(
 
 def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
     field, x, found = Image(spec.lo, spec.hi, mode=Image.modes[spec.shape[0]]), [], find_images(path)
-    lost = [s for s in found.skipped(path) if s.reason not in (hidden, other_files, read_elsewhere)]
+    lost = found.lost(path)
     if lost: raise InputError(f"{path} holds files that cannot be read: {'; '.join(skipped_lines(lost))}; "
                               "remove them, or score another folder")
     for p in found.files:

@@ -230,7 +230,7 @@ def differing_settings(
     keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'cond_drop', 'clip', 'tfms', 'precision')
     def pick(card):
         found = {k: card[k] for k in ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec')}
-        found['data'] = {k: v for k, v in card['data'].items() if k not in ('name', 'data', 'left_out')}            # wherever they are
+        found['data'] = {k: v for k, v in card['data'].items() if k not in ('name', 'data', 'left_out')}  # wherever
         return {**found, **{k: card['training'][k] for k in keys}}
     a, b = pick(mine), pick(theirs)
     return [(k, a[k], b[k]) for k in a if a[k] != b[k]]
