@@ -6,11 +6,11 @@
 __all__ = ['run_command', 'train', 'diffnb_train', 'sample', 'diffnb_sample', 'evaluate', 'diffnb_eval', 'bench', 'diffnb_bench']
 
 # %% ../../nbs/use/03_cli.ipynb #5ed7bb25
-import argparse, inspect, json, os, shutil, signal, sys, time
+import argparse, inspect, json, math, os, shutil, signal, sys, time, warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Callable, NamedTuple, get_args, get_origin
 from fastcore.docments import docments
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,14 +22,49 @@ if TYPE_CHECKING:
     from diffnb.sample.steps import State
 
 # %% ../../nbs/use/03_cli.ipynb #ead0c717
+def _number(
+    kind: type,              # int or float
+    low: float, high: float, # smallest and largest allowed value
+    above: bool = False,     # whether `low` itself is not allowed
+) -> Callable[[str], Any]:
+    "A function that reads an option; raises `ArgumentTypeError` with what is allowed"
+    numbers = 'whole numbers' if kind is int else 'numbers'
+    words = f'{numbers} above {low:,}, up to {high:,}' if above else f'{numbers} from {low:,} to {high:,}'
+    def read(text: str) -> Any:
+        try: value = kind(text)
+        except ValueError: value = math.nan
+        if not low <= value <= high or above and value == low:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {words}")
+        return value
+    return read
+
+def _path(text: str) -> str:
+    "A path as it was typed, with ~ for the home folder; raises `ArgumentTypeError` if it is empty"
+    if not text.strip(): raise argparse.ArgumentTypeError("the name is empty; allowed: the name of a file or folder")
+    try: return str(Path(text).expanduser())
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no such home folder; allowed: ./{text}, for a folder "
+                                         "of that name here") from None
+
+_Path = Annotated[str, _path]
+_Seed = Annotated[int, _number(int, 0, 2**63 - 1)]
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    "The function that reads an option of this annotation"
+    first = next((a for a in get_args(kind) if a is not type(None)), kind)    # int of int | None, str of list[str]
+    return next((r for k in (kind, first) for r in getattr(k, '__metadata__', ())), first)
+
 class _Parser(argparse.ArgumentParser):
-    "Parser whose errors list the options in one line"
+    "Parser whose errors are one line that says what to do"
     allowed: Sequence[str] = ()
 
     def error(self, message: str) -> Any:
         "Print the message and exit with status 2"
-        self.exit(2, f"{self.prog}: {message}; allowed: {', '.join(self.allowed)}; "
-                     f"type {self.prog} --help to see what each takes\n")
+        advice = {'unrecognized arguments': f"allowed: {', '.join(self.allowed)}; "
+                                            f"type {self.prog} --help to see what each takes",
+                  'expected one argument': "give one; if it begins with -, with = before it, as in --out=-x",
+                  'ignored explicit argument': "it takes no value"}
+        self.exit(2, '; '.join([f'{self.prog}: {message}', *(v for k, v in advice.items() if k in message)]) + '\n')
 
 def _parser(func: Callable[..., Any], prog: str) -> _Parser:
     "Arguments of `func` as options, their comments as help; one without a default is positional and may be left out"
@@ -40,14 +75,23 @@ def _parser(func: Callable[..., Any], prog: str) -> _Parser:
         text, kind = comments.get(name) or '', p.annotation
         if p.default is p.empty:
             many = get_origin(kind) is list
-            parser.add_argument(name, nargs='*' if many else '?', help=text)
+            parser.add_argument(name, nargs='*' if many else '?', type=_reader(kind), help=text)
         elif kind is bool: parser.add_argument(f'--{name}', action='store_true', help=text)
         else:
             known = '' if p.default is None else ' (default: %(default)s)'
-            first = next((a for a in get_args(kind) if a is not type(None)), kind)      # int of int | None
-            parser.add_argument(f'--{name}', type=first, default=p.default, help=text + known)
+            parser.add_argument(f'--{name}', type=_reader(kind), default=p.default, help=text + known)
     parser.allowed = ['--help', *(f'--{name}' for name, p in params.items() if p.default is not p.empty)]
     return parser
+
+def _failure(e: Exception) -> tuple[str, int] | None:
+    "Message and exit status of an error that a user can mend; None for a bug"
+    import torch
+    from diffnb.core.types import InputError
+    if isinstance(e, InputError): return str(e), 2
+    if isinstance(e, OSError): return e.strerror if e.strerror and not e.filename else str(e), 1
+    if isinstance(e, FloatingPointError): return str(e), 1
+    memory = isinstance(e, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(e)
+    return ("there is not enough memory for this; give lower numbers, such as --bs or --n", 1) if memory else None
 
 def run_command(
     func: Callable[..., Any],           # its arguments become options, their comments the help
@@ -55,18 +99,22 @@ def run_command(
     argv: Sequence[str] | None = None,  # the arguments; None: those of the command line
 ) -> None:
     "Parse, run `func`, and turn errors into an exit status: 2 for bad input, 130 for Ctrl-C, 1 for a failed training"
-    def fail(message: object, status: int = 2) -> None:
+    def fail(message: object, status: int) -> None:
         print(f'{prog}: {message}', file=sys.stderr)
         sys.exit(status)
+    for stream in (sys.stdout, sys.stderr):        # names that the terminal's encoding lacks are shown as \\x..
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')   # type: ignore[union-attr]
     args = vars(_parser(func, prog).parse_args(argv))
-    try: func(**args)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f'{prog}: warning: {message}', file=sys.stderr)
+            func(**args)
     except KeyboardInterrupt as e: fail(str(e) or 'interrupted', 130)
     except BrokenPipeError: sys.exit(141)
     except Exception as e:
-        from diffnb.core.types import InputError
-        if isinstance(e, InputError): fail(e)
-        if isinstance(e, (FloatingPointError, OSError)): fail(e, 1)
-        raise
+        known = _failure(e)
+        if known is None: raise
+        fail(*known)
 
 # %% ../../nbs/use/03_cli.ipynb #c94ea549
 class _Files(NamedTuple):
@@ -83,51 +131,78 @@ def _holds_results(path: Path, files: _Files) -> bool:
     "Whether a folder holds results"
     return any(any(path.glob(k)) for k in files.keep)
 
+@contextmanager
+def _claimed(run: Path) -> Iterator[None]:
+    "Nobody trains in a folder meanwhile; raises `InputError` if somebody does"
+    from diffnb.core.types import InputError
+    if not (run/'state'/'lock').exists():
+        yield
+        return
+    from filelock import FileLock, Timeout
+    lock = FileLock(run/'state'/'lock')
+    try: lock.acquire(timeout=0)
+    except Timeout: raise InputError(f"another training is writing to {run}; allowed: a new name") from None
+    try: yield
+    finally: lock.release()
+
+def _aside(real: Path) -> Path:
+    "Where earlier results are while they are being replaced"
+    return real.with_name(f'.{real.name}.replaced')
+
 def _check_folder(path: Path, force: bool, files: _Files) -> None:
     "Raise unless results may go to `path`: a new name, or with `force` a folder that is empty or holds earlier results"
     from diffnb.core.types import InputError
-    if not path.exists(): return
+    try:
+        real = path.resolve()                          # a link stays a link: what it points to is replaced
+        exists = path.exists()
+        there = next(p for p in (real, *real.parents) if p.exists())
+        if exists: _check_replaced(path, real, force, files)
+        elif not there.is_dir(): raise InputError(f"{there} is not a folder, so {path} cannot be made in it")
+        writable = real.parent if exists else there
+        if not os.access(writable, os.W_OK | os.X_OK):
+            raise InputError(f"you may not write to {writable}; choose another folder with --out")
+    except (OSError, RuntimeError) as e:               # a name that is too long, links in a circle
+        raise InputError(f"{path} cannot be used ({getattr(e, 'strerror', None) or e}); choose another name") from None
+
+def _check_replaced(path: Path, real: Path, force: bool, files: _Files) -> None:
+    "Raise unless what is at `path` may be replaced"
+    from diffnb.core.types import InputError
     if not path.is_dir(): raise InputError(f"{path} exists and is not a folder; allowed: a new name")
     if not force: raise InputError(f"{path} exists; allowed: a new name, or --force to replace the results in it")
+    if real in (Path.cwd(), *Path.cwd().parents):
+        raise InputError(f"{path} is the current folder or holds it; allowed with --force: a folder inside it")
     if any(path.iterdir()) and not _holds_results(path, files):
         raise InputError(f"{path} holds files but no {files.keep[0]}, so --force would replace what is not ours; "
                          "allowed: a new name")
-    if (path/'state'/'lock').exists():
-        from filelock import FileLock, Timeout
-        try: FileLock(path/'state'/'lock').acquire(timeout=0).lock.release()
-        except Timeout: raise InputError(f"another training is writing to {path}; allowed: a new name") from None
-    if path.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise InputError(f"{path} is the current folder or holds it; allowed with --force: a folder inside it")
+    if _aside(real).exists():
+        raise InputError(f"{_aside(real)} holds results that were being replaced when a process was killed; "
+                         "rename or remove it")
+    with _claimed(real): pass
 
 @contextmanager
 def _results(path: Path, force: bool, files: _Files) -> Iterator[Path]:
     "A folder for results, removed again if it stays without; `force` replaces earlier results"
     from diffnb.core.types import InputError
     _check_folder(path, force, files)
-    aside = path.with_name(f'.{path.name}.replaced')
-    if aside.exists():
-        raise InputError(f"{aside} holds results that were being replaced when a process was killed; "
-                         "rename or remove it")
-    existed = path.exists()
+    real = path.resolve()
+    existed, aside = real.exists(), _aside(real)
     try:
-        if existed: path.rename(aside)
-        path.mkdir(parents=True)
+        if existed:
+            with _claimed(real): real.rename(aside)
+        real.mkdir(parents=True)
     except OSError as e:
+        if existed and not real.exists(): aside.rename(real)
         raise InputError(f"cannot make the folder {path} ({e.strerror}); "
                          "choose one that you may write with --out") from None
     try: yield path
     finally:
-        good = _holds_results(path, files)
-        if not good: shutil.rmtree(path)
-        if existed and not good: aside.rename(path)
+        good = _holds_results(real, files)
+        if not good: shutil.rmtree(real)
+        if existed and not good: aside.rename(real)
         if existed and good:
             for f in aside.iterdir():
-                if f.name not in files.names: f.rename(path/f.name)
+                if f.name not in files.names: f.rename(real/f.name)
             shutil.rmtree(aside)
-
-def _count(n: float, what: str) -> str:
-    "'1 step', '2 steps'"
-    return f"{n:,g} {what}{'' if n == 1 else 's'}" if isinstance(n, float) else f"{n:,} {what}{'' if n == 1 else 's'}"
 
 # %% ../../nbs/use/03_cli.ipynb #bb4748f6
 _words = ('auto', 'embedded', 'hub')     # values of --data that are not folders
@@ -163,7 +238,7 @@ class _Job(NamedTuple):
     learn: 'Learner'
     run: Path                         # its folder
     options: dict[str, Any]           # options that a later process needs to make the same Learner
-    budget: dict[str, Any] | None     # for `fit`; empty: the rest of what was begun; None: only write it down
+    budget: dict[str, Any] | None     # for `fit`; empty: the rest of what was begun; None: only write what is missing
 
 def _budget(minutes: float | None, steps: int | None) -> dict[str, Any]:
     "The budget that was given, checked before anything is made; empty if there is none"
@@ -181,7 +256,8 @@ def _budget(minutes: float | None, steps: int | None) -> dict[str, Any]:
 
 def _say_budget(budget: Mapping[str, Any]) -> str:
     "'2 minutes', '40 steps'"
-    return ' '.join(_count(v, k.removesuffix('s')) for k, v in budget.items())
+    from diffnb.core.types import count
+    return ' '.join(count(v, k.removesuffix('s')) for k, v in budget.items())
 
 def _write_options(job: _Job) -> None:
     "Write the options and the first budget of a run into its new folder"
@@ -190,6 +266,24 @@ def _write_options(job: _Job) -> None:
     text = json.dumps(dict(options=job.options, budget=job.budget)) + '\n'
     write_atomic(job.run/'state'/'options.json', lambda tmp: tmp.write_text(text, encoding='utf-8'))
 
+def _damage(found: Any) -> str | None:
+    "What is wrong with the content of options.json, in words; None: nothing"
+    params = inspect.signature(train).parameters
+    if not isinstance(found, dict): return 'it is no object'
+    for part in ('options', 'budget'):
+        if not isinstance(found.get(part), dict): return f'{part} is no object'
+    kept, budget = found['options'], found['budget']
+    if len(budget) != 1 or not set(budget) <= {'minutes', 'steps'}: return f'budget is {budget}'
+    for k in ('data', 'size', 'net', 'seed', 'bs', 'lr', 'precision'):
+        if k not in kept: return f'options.{k} is missing'
+    for k, v in {**kept, **budget}.items():
+        default = params[k].default if k in params else v
+        kinds = (int, float) if default is None else (type(default),)
+        if k not in params or type(v) not in kinds: return f'{k} is {v!r}'
+        try: _reader(params[k].annotation)(str(v))
+        except argparse.ArgumentTypeError as e: return f'{k} is {e}'
+    return None
+
 def _read_options(run: Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     "Options and first budget of a run; raises `InputError` if `given` has others"
     from diffnb.core.types import InputError
@@ -197,18 +291,21 @@ def _read_options(run: Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if not file.is_file():
         raise InputError(f"{run} is not a run that can go on: it has no state/options.json; "
                          "give a folder that diffnb_train made")
-    try:
-        begun = json.loads(file.read_text(encoding='utf-8'))
-        kept, budget = begun['options'], begun['budget']
-    except (ValueError, KeyError, TypeError) as e:
-        raise InputError(f"{file} is damaged ({e}); write it again by hand, as in another run") from None
-    plain = inspect.signature(train).parameters
+    try: found = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError as e: damage = str(e)
+    else: damage = _damage(found)
+    if damage: raise InputError(f"{file} is damaged ({damage}); write it again by hand, as in another run")
+    kept, plain = found['options'], inspect.signature(train).parameters
     changed = {k: v for k, v in given.items() if v != plain[k].default and v != kept[k]}
     if 'data' in changed: kept['data'] = changed.pop('data')    # the data may have moved; their hash is checked later
     for k, v in changed.items():
         raise InputError(f"--{k} {v} is not what {run} was begun with ({kept[k]}); "
                          "leave it out, --resume takes it from there")
-    return kept, budget
+    return kept, found['budget']
+
+def _missing(run: Path) -> list[str]:
+    "Pictures of a finished run that are not there, as its process was killed before it drew them"
+    return [name for name in ('samples.png', 'loss.png') if not (run/name).is_file()]
 
 def _rest(learn: 'Learner', run: Path, begun: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None:
     "What a resumed run is to be trained for: a new budget if it is finished, else the rest of the old one"
@@ -217,7 +314,7 @@ def _rest(learn: 'Learner', run: Path, begun: dict[str, Any], given: dict[str, A
     if not learn.history: return given or begun         # it was stopped before its first save
     if learn.state.progress >= 1:
         if given: return given
-        if not is_complete(run): return None            # it was killed while its model was written
+        if not is_complete(run) or _missing(run): return None     # it was killed while it wrote its results
         raise InputError(f"{run} is finished; allowed: --minutes or --steps, for how much longer")
     if given:
         raise InputError(f"{run} has made {learn.state.progress:.0%} of {_say_budget(learn.history[-1]['budget'])}; "
@@ -241,46 +338,84 @@ class _Interrupt:
         "Stop here if Ctrl-C was pressed"
         if self.hit: raise KeyboardInterrupt
 
+@contextmanager
+def _explained(run: Path) -> Iterator[None]:
+    "Add to an `OSError`, such as a full disk after the training, how the results can be written later"
+    from diffnb.core.machine import shell_path
+    try: yield
+    except OSError as e:
+        raise OSError(e.errno, f"{e.strerror or e}; what was learned is in {run/'state'}: make room, then "
+                               f"diffnb_train --resume {shell_path(run)}") from None
+
 def _save_and_plot(learn: 'Learner', run: Path) -> None:
-    "Write the run and the curve of its loss"
-    from diffnb.learn.run import plot_loss
-    learn.save(run)
-    plot_loss(run).savefig(run/'loss.png')
+    "Write the run, unless it is complete, and the curve of its loss"
+    from diffnb.core.machine import write_atomic
+    from diffnb.learn.run import is_complete, plot_loss, read_card
+    if not is_complete(run) or read_card(run)['training']['steps'] != learn.state.i: learn.save(run)
+    fig = plot_loss(run)
+    write_atomic(run/'loss.png', lambda tmp: fig.savefig(tmp, format='png'))
 
 def _draw(images: 'Tensor', path: Path) -> None:
     "A sheet of the first 500 images, uint8 (N, C, H, W), as a PNG file"
+    from diffnb.core.machine import write_atomic
     from diffnb.core.show import image_grid
-    image_grid(images[:500]).save(path)
+    sheet = image_grid(images[:500])
+    write_atomic(path, lambda tmp: sheet.save(tmp, format='PNG'))
+
+class _SamplingBar:
+    "Progress of sampling on standard error; a watcher of `n` images in `n_steps` steps"
+    def __init__(self, n: int, n_steps: int, bs: int = 64):
+        self.total = math.ceil(n / bs) * n_steps
+    def __enter__(self) -> '_SamplingBar':
+        from tqdm.auto import tqdm
+        self.bar = tqdm(total=self.total, desc='sampling', dynamic_ncols=True,
+                        bar_format='{percentage:3.0f}% |{bar}| {desc}, {elapsed} elapsed, {remaining} left')
+        return self
+    def __exit__(self, *_: object) -> None: self.bar.close()
+    def __call__(self, _: object) -> None:
+        "One step of one batch is done"
+        self.bar.update()
+
+def _draw_samples(learn: 'Learner', run: Path, stop: _Interrupt) -> None:
+    "Draw 100 samples, with a progress bar"
+    from diffnb.sample.generate import quality
+    def watch(state: object) -> None:
+        stop.step()
+        bar(state)
+    with _SamplingBar(100, quality['n_steps']) as bar: images = learn.sample(100, watch=watch)
+    _draw(learn.denoise.spec.to_uint8(images), run/'samples.png')
 
 def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
     "Train with a progress bar and checkpoints, save, draw samples; raises a `KeyboardInterrupt` that says how to go on"
+    from diffnb.core.machine import shell_path
     from diffnb.train.callback import Progress, clock
     from diffnb.learn.run import Checkpoint
     learn, run, _, budget = job
-    first = learn.state.i
+    first, typed = learn.state.i, shell_path(run)
     def stopped(text: str, resume: bool = True) -> KeyboardInterrupt:
-        return KeyboardInterrupt(f'interrupted{text}' + (f'\nGo on: diffnb_train --resume {run}' if resume else ''))
+        return KeyboardInterrupt(f'interrupted{text}' + (f'\nGo on: diffnb_train --resume {typed}' if resume else ''))
     try:
-        callbacks: list[Any] = [Checkpoint(run), Progress(), stop]
-        if budget is not None: learn.fit(**budget, callbacks=callbacks)
-        _save_and_plot(learn, run)
-        _draw(learn.denoise.spec.to_uint8(learn.sample(100, watch=stop.step)), run/'samples.png')
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'the held-out loss is')       # it is said at the end
+            callbacks: list[Any] = [Checkpoint(run), Progress(), stop]
+            if budget is not None: learn.fit(**budget, callbacks=callbacks)
+        with _explained(run):
+            _save_and_plot(learn, run)
+            _draw_samples(learn, run, stop)
     except KeyboardInterrupt:
         if learn.state.i == first and learn.state.progress < 1:
             kept = f'{run} is as it was' if first else 'nothing was learned'
             raise stopped(f' before the first step; {kept}', resume=False) from None
         if not learn.at_step_boundary:
             raise stopped(f' in the middle of a step; what was saved before it is in {run}') from None
-        _save_and_plot(learn, run)
-        kept = f'; what was learned in {clock(learn.state.seconds)} is in {run}\nImages from it: diffnb_sample {run}'
+        with _explained(run): _save_and_plot(learn, run)
+        kept = f'; what was learned in {clock(learn.state.seconds)} is in {run}\nImages from it: diffnb_sample {typed}'
         raise stopped(kept, resume=learn.state.progress < 1) from None
 
 # %% ../../nbs/use/03_cli.ipynb #fece0e96
-def _begin(options: dict[str, Any], budget: dict[str, Any], out: str | None, device: str, compile: bool) -> _Job:
+def _begin(options: dict[str, Any], budget: dict[str, Any], run: Path, device: str, compile: bool) -> _Job:
     "A new run"
-    from diffnb.learn.run import run_name
     learn = _learner(device=device, compile=compile, **options)
-    run = Path(f"runs/{run_name(options['seed'])}" if out is None else out)
     return _Job(learn, run, {**options, 'precision': learn.precision}, budget or dict(minutes=2.))
 
 def _go_on(run: Path, options: dict[str, Any], budget: dict[str, Any], device: str, compile: bool) -> _Job:
@@ -292,43 +427,60 @@ def _go_on(run: Path, options: dict[str, Any], budget: dict[str, Any], device: s
 def _opening(job: _Job) -> str:
     "What is said before a training"
     learn, n = job.learn, sum(p.numel() for p in job.learn.model.parameters())
-    much = 'no longer' if job.budget is None else _say_budget(job.budget) or 'the rest of its budget'
+    if job.budget is None: return f'{job.run} is finished; writing what is missing in it'
+    much = _say_budget(job.budget) or 'the rest of its budget'
     at = f' from step {learn.state.i:,}' if learn.state.i else ''
     others = f', {learn.group.world} processes' if learn.group.world > 1 else ''
     return f'Training {n:,} parameters for {much}{at} on {learn.device}, {learn.precision}{others}, into {job.run}'
 
 def _closing(job: _Job, began: float) -> str:
     "What is said after a training"
+    from diffnb.core.machine import shell_path
     from diffnb.train.callback import clock
-    seen, took = job.learn.held_out.seen, clock(time.perf_counter() - began)
-    return (f'Held-out loss {seen[0].loss:.3f} before, {seen[-1].loss:.3f} after. '
+    held_out, took = job.learn.held_out, clock(time.perf_counter() - began)
+    worse = held_out.warning(job.learn.lr)
+    return (f'Held-out loss {held_out.seen[0].loss:.3f} before, {held_out.seen[-1].loss:.3f} after. '
             f'Trained for {clock(job.learn.state.seconds)}, {took} in all.\n'
-            f'Images: {job.run}/samples.png\nMore of them: diffnb_sample {job.run} --n 100')
+            f'Images: {job.run}/samples.png\nMore of them: diffnb_sample {shell_path(job.run)} --n 100'
+            + (f'\nWarning: {worse}' if worse else ''))
+
+def _job(
+    minutes: float | None, steps: int | None,     # budget
+    options: dict[str, Any],                      # those that describe the Learner
+    out: str | None, resume: str | None, force: bool, device: str, compile: bool,   # options of the same name
+) -> _Job:
+    "The training that the options of `diffnb_train` describe. What can be checked is checked before data are read"
+    from diffnb.core.types import InputError
+    from diffnb.learn.run import run_name
+    budget = _budget(minutes, steps)
+    if resume is not None:
+        if out is not None or force:
+            raise InputError(f"--resume {resume} goes on in that folder; leave out --out and --force")
+        return _go_on(Path(resume), options, budget, device, compile)
+    run = Path(f"runs/{run_name(options['seed'])}" if out is None else out)
+    if os.environ.get('RANK', '0') == '0': _check_folder(run, force, _run_files)      # the first process makes it
+    return _begin(options, budget, run, device, compile)
 
 def train(
-    minutes: float | None = None, # minutes of training (default: 2)
-    steps: int | None = None,     # or optimizer steps, instead of minutes
+    minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # of training (default: 2)
+    steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # or optimizer steps, instead of minutes
     data: str = 'auto',           # auto, embedded, hub, or a folder: of images, or with the files of Fashion-MNIST
-    size: int = 32,               # edge of images from a folder, a multiple of 4
-    out: str | None = None,       # folder for the run (default: runs/DATE-TIME-SEED)
-    seed: int = 0,                # seed of weights, data order, noise and samples
+    size: Annotated[int, _number(int, 4, 1024)] = 32, # edge of images from a folder, a multiple of 4
+    out: _Path | None = None,     # folder for the run (default: runs/DATE-TIME-SEED)
+    seed: _Seed = 0,              # seed of weights, data order, noise and samples
     net: str = 'small',           # tiny, small or base: for seconds, two minutes, half an hour on two cores
-    bs: int = 64,                 # images in a batch
-    lr: float = 3e-3,             # peak learning rate
+    bs: Annotated[int, _number(int, 1, 2**20)] = 64, # images in a batch
+    lr: Annotated[float, _number(float, 0, 1000, above=True)] = 3e-3, # peak learning rate
     precision: str = 'auto',      # auto, fp32 or bf16
     device: str = 'auto',         # auto, cpu, cuda, ...
     compile: bool = False,        # a minute of compiling, then on some machines faster steps
-    resume: str | None = None,    # folder of a run: finish it, or add --minutes or --steps
+    resume: _Path | None = None,  # folder of a run: finish it, or add --minutes or --steps
     force: bool = False,          # write into an existing folder
 ) -> None:
     "Train a diffusion model on Fashion-MNIST or on a folder of images, and show samples"
-    from diffnb.core.types import InputError
-    began, budget = time.perf_counter(), _budget(minutes, steps)
+    began = time.perf_counter()
     options = dict(data=_place(data), size=size, net=net, seed=seed, bs=bs, lr=lr, precision=precision)
-    if resume is not None and (out is not None or force):
-        raise InputError(f"--resume {resume} goes on in that folder; leave out --out and --force")
-    if resume is None: job = _begin(options, budget, out, device, compile)
-    else: job = _go_on(Path(resume), options, budget, device, compile)
+    job = _job(minutes, steps, options, out, resume, force, device, compile)
     if job.learn.group.rank:                         # the first process writes and speaks for all
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if job.budget is not None: job.learn.fit(**job.budget)
@@ -347,13 +499,15 @@ def diffnb_train() -> None:
 def _film(states: 'Sequence[State]', spec: 'DataSpec', path: Path) -> None:
     "A GIF with a frame for each state of the same images: the noisy image above, its denoised image below"
     import torch
+    from diffnb.core.machine import write_atomic
     from diffnb.core.show import image_grid
     def frame(s):
         mean = spec.mean_like(s.x)
         unit = mean + (s.x - mean) * spec.std / (spec.std**2 + s.sigma**2)**.5   # as the network sees it
         return image_grid(spec.to_uint8(torch.cat([unit, s.denoised])), n_cols=len(s.x)).convert('P')
     frames, times = [frame(s) for s in states], [100] * (len(states) - 1) + [2000]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0)
+    how: dict[str, Any] = dict(save_all=True, append_images=frames[1:], duration=times, loop=0)
+    write_atomic(path, lambda tmp: frames[0].save(tmp, format='GIF', **how))
 
 def _save_npz(path: Path, images: 'Tensor', label: 'Tensor | None') -> None:
     "uint8 images (N, C, H, W) as arr_0, (N, H, W, C), and labels as arr_1, -1 without labels"
@@ -389,39 +543,42 @@ class _FirstStates:
         self.states.append(replace(s, x=s.x[:10].cpu(), denoised=denoised, history=()))
 
 def sample(
-    run: str | None,             # folder of a run (default: the model inside the package)
-    out: str | None = None,      # folder for the samples (default: samples/DATE-TIME-SEED)
-    n: int = 100,                # how many images
+    run: _Path | None,           # folder of a run (default: the model inside the package)
+    out: _Path | None = None,    # folder for the samples (default: samples/DATE-TIME-SEED)
+    n: Annotated[int, _number(int, 1, 10**6)] = 100, # how many images
     classes: str = 'all',        # names or numbers with commas between; sample i is of the i-th, in turn
     fast: bool = False,          # a quarter of the time, images a little worse
-    steps: int | None = None,    # steps of the sampler (default: 25)
+    steps: Annotated[int, _number(int, 1, 10_000)] | None = None, # steps of the sampler (default: 25)
     sampler: str | None = None,  # ancestral, euler, heun, dpmpp_2m, unipc, ... (default: Heun with fresh noise)
-    guidance: float = 1.,        # 1 is none, 2 exaggerates what is typical of a class
-    seed: int = 0,               # seed of all noise
+    guidance: Annotated[float, _number(float, 0, 100)] = 1., # 1 is none, 2 exaggerates what is typical of a class
+    seed: _Seed = 0,             # seed of all noise
     device: str = 'auto',        # auto, cpu, cuda, ...
     force: bool = False,         # write into an existing folder
 ) -> None:
     "Make images with a trained model"
     from functools import partial
-    from diffnb.core.types import InputError
+    from diffnb.core.types import count
+    from diffnb.core.machine import check_space
     from diffnb.data.sources import assets
     from diffnb.sample.guide import cfg
     from diffnb.sample.generate import pick_conditions, sample_from
     from diffnb.learn.run import load, run_name
-    how = _sampler(fast, steps, sampler)
-    if n < 1: raise InputError(f"n (={n}) must be 1 or more")
+    how, folder = _sampler(fast, steps, sampler), Path(f'samples/{run_name(seed)}' if out is None else out)
+    _check_folder(folder, force, _sample_files)
     denoise = load(assets/'model' if run is None else run, device)
+    check_space(folder, n * (math.prod(denoise.spec.shape) + 8) + 2**22)      # bytes and labels; pictures
     wanted = None if classes == 'all' else [c.strip() for c in classes.split(',')]
     label, guide = pick_conditions(denoise.spec, n, label=wanted).get('label'), partial(cfg, scale=guidance)
     guide(denoise); denoise.recipe.sigmas(how['n_steps'])       # bad values end here, before a folder is made
-    watch, folder = _FirstStates(how['n_steps']), Path(f'samples/{run_name(seed)}' if out is None else out)
-    with _results(folder, force, _sample_files):
-        x = denoise.spec.to_uint8(sample_from(denoise, n, wanted, seed, guide, **how, watch=watch))
+    first = _FirstStates(how['n_steps'])
+    with _results(folder, force, _sample_files), _SamplingBar(n, how['n_steps']) as bar:
+        x = sample_from(denoise, n, wanted, seed, guide, **how, watch=lambda s: (first(s), bar(s)))
+        x = denoise.spec.to_uint8(x)
         _draw(x, folder/'samples.png')
-        _film(watch.states, denoise.spec, folder/'trajectory.gif')
+        _film(first.states, denoise.spec, folder/'trajectory.gif')
         _save_npz(folder/'samples.npz', x, label)
-    evaluations = _count(watch.states[-1].n_evals, 'evaluation')
-    print(f"{_count(n, 'image')} from the averaged weights, {evaluations} of the network for each: "
+    evaluations = count(first.states[-1].n_evals, 'evaluation')
+    print(f"{count(n, 'image')} from the averaged weights, {evaluations} of the network for each: "
           f"{folder}/samples.png, {folder}/samples.npz; how the first were made: "
           f"{folder}/trajectory.gif")
 
@@ -446,11 +603,11 @@ def _models(paths: Sequence[Path], spec: 'DataSpec', device: str) -> 'dict[Path,
 
 def _files(path: Path, n: int, spec: 'DataSpec') -> _Scored:
     "The first `n` images of an .npz file or a folder"
-    from diffnb.core.types import InputError
+    from diffnb.core.types import InputError, count
     from diffnb.evaluate.scores import read_images
     x, label = read_images(path, spec)
     if len(x) < n:
-        raise InputError(f"{path} holds {_count(len(x), 'image')}, --n asks for {n}; scores at different n cannot be "
+        raise InputError(f"{path} holds {count(len(x), 'image')}, --n asks for {n}; scores at different n cannot be "
                          f"compared: lower --n, which may be 40 or more, or give more images")
     return _Scored(x[:n], None if label is None else label[:n], None)
 
@@ -470,20 +627,20 @@ def _write_scores(
 ) -> None:
     "Write scores on the card of a run and draw its report"
     from diffnb.evaluate.scores import report
-    from diffnb.learn.run import read_card, write_card
+    from diffnb.learn.run import update_card
     def numbers(s: 'Mapping[str, Score]') -> dict[str, list[float]]:
         return {k: [v.value, v.lo, v.hi] if v.lo == v.lo else [v.value] for k, v in s.items()}
     found = dict(n=len(scored.images), draws=1, seed=seed, weights='averaged', data=dls.source, samples=numbers(scores),
                  floor=numbers(floor))
-    write_card(run, {**read_card(run), 'scores': found})
+    update_card(run, scores=found)
     shown = dls.spec.from_uint8(scored.images[:60])
     report(run.name, shown, scores, floor, dls, scored.denoise).savefig(run/'report.png')
 
 def evaluate(
-    what: list[str],             # run folders, .npz files or folders of images (default: the model inside the package)
-    n: int = 2000,               # samples of a run, and real images for the floor
+    what: list[_Path],           # run folders, .npz files or folders of images (default: the model inside the package)
+    n: Annotated[int, _number(int, 40, 10**6)] = 2000, # samples of a run, and real images for the floor
     data: str = 'auto',          # real images: auto, embedded, hub, or a folder with the files of Fashion-MNIST
-    seed: int = 0,               # seed of the samples
+    seed: _Seed = 0,             # seed of the samples
     device: str = 'auto',        # auto, cpu, cuda, ...
 ) -> None:
     "Score generated images against real ones"
@@ -509,34 +666,33 @@ def diffnb_eval() -> None:
 
 # %% ../../nbs/use/03_cli.ipynb #3ecd2845
 def bench(
-    out: str | None = None,      # folder for the table (default: bench/DATE-TIME-SEED)
+    out: _Path | None = None,    # folder for the table (default: bench/DATE-TIME-SEED)
     data: str = 'auto',          # auto, embedded, hub, or a folder with the files of Fashion-MNIST
     net: str = 'small',          # tiny, small or base
-    bs: int = 64,                # images in a batch
-    seconds: float = 1.,         # how long one thing is timed before the other has its turn
-    pairs: int = 30,             # turns of each, 6 or more
-    seed: int = 0,               # seed of weights and noise
+    bs: Annotated[int, _number(int, 1, 2**20)] = 64, # images in a batch
+    seconds: Annotated[float, _number(float, 0, 3600)] = 1., # how long one thing is timed before the other
+    pairs: Annotated[int, _number(int, 6, 10_000)] = 30, # turns of each
+    seed: _Seed = 0,             # seed of weights and noise
     precision: str = 'auto',     # auto, fp32 or bf16
     device: str = 'auto',        # auto, cpu, cuda, ...
     force: bool = False,         # write into an existing folder
 ) -> None:
     "Measure training and sampling on this machine, beside a bare loop, the layers alone and the bare network"
-    from diffnb.core.types import InputError
     from diffnb.learn.run import run_name
-    if pairs < 6 or not 0 <= seconds < 3600:
-        raise InputError(f"pairs (={pairs}) must be 6 or more, for an interval, and seconds (={seconds:g}) 0 or more")
-    learn = _learner(_place(data), 32, net, seed, bs, 3e-3, precision, device, False)
     folder = Path(f'bench/{run_name(seed)}' if out is None else out)
+    _check_folder(folder, force, _bench_files)
+    learn = _learner(_place(data), 32, net, seed, bs, 3e-3, precision, device, False)
     with _results(folder, force, _bench_files): _measure(learn, folder, pairs, seconds)
     print(f'Saved: {folder}/bench.json')
 
 def _measure(learn: 'Learner', folder: Path, pairs: int, seconds: float) -> None:
     "Print each measurement as it is found, and write all of them"
+    from diffnb.core.types import count
     from diffnb.core.machine import write_atomic
     from diffnb.learn.run import hardware
     from diffnb.use.bench import bench_table
     where, rows = hardware(learn.device), {}
-    print(f"{where['gpu'] or where['cpu']}, {_count(where['threads'], 'thread')}, {learn.precision}, "
+    print(f"{where['gpu'] or where['cpu']}, {count(where['threads'], 'thread')}, {learn.precision}, "
           f"batch {learn.dls.bs}; median and 95 % interval of {pairs} pairs", flush=True)
     for name, found in bench_table(learn, pairs, seconds):
         rows[name] = list(found)
