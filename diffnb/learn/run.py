@@ -500,13 +500,13 @@ def _spec_of(path, card): # of the data, its numbers and names checked
     try:
         spec = spec_from(card['spec'])
         if len(spec.shape) != 3 or min(spec.shape) < 1 or len(spec.mean) != spec.shape[0] or spec.extra_channels < 0:
-            raise InputError("spec.shape must be three numbers of 1 or more, with a mean for each channel, and "
-                             "spec.extra_channels 0 or more")
+            raise InputError("shape must be three numbers of 1 or more, with a mean for each channel, and "
+                             "extra_channels 0 or more")
         for k, c in spec.conditions.items():
             if not all(isinstance(v, str) for v in c.names) or isinstance(c.names, str):
-                raise InputError(f"spec.conditions.{k} has names that are not text")
+                raise InputError(f"conditions.{k} has names that are not text")
     except (InputError, TypeError) as e:
-        raise InputError(f"{path}/card.json: {e}; it is damaged or of another version: train again or give another "
+        raise InputError(f"{path}/card.json, spec: {e}; it is damaged or of another version: train again or give another "
                          "folder") from None
     return spec
 
@@ -525,11 +525,13 @@ def _check_sizes(file, card, spec, recipe, own): # shapes on the card against th
     for name, make in parts.items():
         try:
             with torch.device('meta'): tensors = getattr(make(), 'state_dict', dict)()
-        except (ValueError, TypeError, RuntimeError, OverflowError) as e: fail(f'spec and {name}', ' '.join(str(e).split())[:200])
+        except (ValueError, TypeError, RuntimeError, OverflowError) as e:
+            fail(f'spec and {name}', ' '.join(str(e).split())[:200])
         made = {f'{name}.{k}': tuple(v.shape) for k, v in tensors.items()}
         saved = {k: s for k, s in there.items() if k.startswith(f'{name}.')}
         for k in {**made, **saved}:
-            if made.get(k) != saved.get(k): fail(f'spec and {name}', f'{k} is {made.get(k)} by the card, {saved.get(k)} in the file')
+            a, b = made.get(k), saved.get(k)
+            if a != b: fail(f'spec and {name}', f'{k} is {a} by the card, {b} in the file')
 
 def _network_of(card, net, spec): # from the card, or from what Learner took
     if net is None: return unet(spec, **card['net'])
