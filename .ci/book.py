@@ -47,6 +47,7 @@ def default_text(value):
     if isinstance(value, partial):
         name = default_text(value.func)
         fixed = [*map(default_text, value.args), *(f'{k}={default_text(v)}' for k, v in value.keywords.items())]
+    elif inspect.ismodule(value): return value.__name__
     elif not callable(value): return without_addresses(repr(value))
     else:
         name = getattr(value, '__qualname__', type(value).__name__)

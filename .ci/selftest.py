@@ -145,7 +145,7 @@ def defaults_are_readable():
     assert book.default_text(power(2)).endswith('power(p=2)') and book.default_text(3.5) == '3.5'
     assert book.default_text(partial(print, 1, sep='')) == "print(1, sep='')"
     assert book.default_text(dict(k=print)) == 'dict(k=print)'
-    for value, text in (([len, 1], '[len, 1]'), ((3,), '(3,)'), ({2}, '{2}'), ([], '[]'), ((), '()')):
+    for value, text in (([len, 1], '[len, 1]'), ((3,), '(3,)'), ({2}, '{2}'), ([], '[]'), ((), '()'), (json, 'json')):
         assert book.default_text(value) == text, value
     for held in (object(), [object()], dict(k=object()), partial(print, object()), (lambda x: lambda: x)(object())):
         assert '0x' not in book.default_text(held), book.default_text(held)

@@ -111,9 +111,9 @@ def check_space(
 ) -> None:
     "Raise `InputError` unless the disk of `path` has that much space"
     there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    if free < size:
-        raise InputError(f"{path} will take {size / 1e6:,.0f} MB, and the disk has {free / 1e6:,.0f} MB free: "
+    disk = shutil.disk_usage(there)
+    if disk.free < size and disk.total:      # /proc and its like have no size
+        raise InputError(f"{path} will take {size / 1e6:,.0f} MB, and the disk has {disk.free / 1e6:,.0f} MB free: "
                          "make room, or choose a folder on another disk")
 
 def shell_path(

@@ -41,10 +41,11 @@ def _number(
 def _path(text: str) -> str:
     "A path as it was typed, with ~ for the home folder; raises `ArgumentTypeError` if it is empty"
     if not text.strip(): raise argparse.ArgumentTypeError("the name is empty; allowed: the name of a file or folder")
-    try: return str(Path(text).expanduser())
-    except RuntimeError:
+    path = os.path.expanduser(text)              # unlike Path.expanduser it leaves ./~ as it is
+    if path.startswith('~'):
         raise argparse.ArgumentTypeError(f"{text!r}: there is no such home folder; allowed: ./{text}, for a folder "
-                                         "of that name here") from None
+                                         "of that name here")
+    return path
 
 _Path = Annotated[str, _path]
 _Seed = Annotated[int, _number(int, 0, 2**63 - 1)]
