@@ -41,16 +41,25 @@ class PageLinks:
 def default_text(value):
     "A default value as a reader would write it: functions by name, those that a call made as that call"
     if isinstance(value, dict): return f"dict({', '.join(f'{k}={default_text(v)}' for k, v in value.items())})"
+    if type(value) in (list, tuple, set) and value:
+        comma = ',' if type(value) is tuple and len(value) == 1 else ''
+        return repr(value)[0] + ', '.join(map(default_text, value)) + comma + repr(value)[-1]
     if isinstance(value, partial):
         name = default_text(value.func)
         fixed = [*map(default_text, value.args), *(f'{k}={default_text(v)}' for k, v in value.keywords.items())]
-    elif not callable(value): return repr(value)
+    elif inspect.ismodule(value): return value.__name__
+    elif not callable(value): return without_addresses(repr(value))
     else:
         name = getattr(value, '__qualname__', type(value).__name__)
         name = (name.rpartition('.<locals>')[0] or name).split('.<locals>.')[-1]   # a function inside power() is power
         held = zip(value.__code__.co_freevars, value.__closure__) if getattr(value, '__closure__', None) else ()
         fixed = [f'{k}={default_text(c.cell_contents)}' for k, c in held]
     return f"{name}({', '.join(fixed)})" if fixed else name
+
+
+def without_addresses(text):
+    "The representation of an object without its address in memory, which is another one in each build"
+    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
 
 
 def signature_text(sym, name=None, title_level=3):
@@ -65,25 +74,43 @@ def signature_text(sym, name=None, title_level=3):
 
 # Pages run again
 
-def flags(source): return {m[1] for m in re.finditer(r'^\s*#\s*\|\s*(\w+)', source, re.M)}
+def left_out(cell, skipped):
+    "Does nbdev_test leave this cell out? `skipped` are flags such as 'slow'"
+    from nbdev.process import extract_directives
+    if cell.cell_type != 'code': return True
+    marks = extract_directives(cell, remove=False)
+    off = marks.get('eval:', [''])[0].lower() == 'false'
+    return off or 'nbdev_export(' in cell.source or bool(skipped & set(marks))
+
+
+def not_executed(path):
+    "Does a page say `skip_exec: true` in its front matter?"
+    from fastcore.basics import str2bool
+    from nbdev.frontmatter import FrontmatterProc
+    from nbdev.process import NBProcessor
+    front = getattr(NBProcessor(path, procs=FrontmatterProc, process=True).nb, 'frontmatter_', {})
+    return str2bool(front.get('skip_exec', False))
 
 
 def run_again(path, slow=False, each=lambda cell: None):
     """A notebook, run from top to bottom in its own folder, with new outputs; the file is left alone
 
-    `each` is called with every cell before it runs.
+    Cells and pages that nbdev_test leaves out keep their outputs. `each` is called with every cell before it runs.
     """
     from execnb.shell import CaptureShell
     from fastcore.nbio import read_nb
     path, before = Path(path).resolve(), os.getcwd()
     if path.suffix != '.ipynb' or not path.is_file():
         raise ValueError(f'{path} is not a notebook; give a file that ends in .ipynb')
-    nb, shell = read_nb(path), CaptureShell(path.parent, mpl_format='png')
+    try: nb = read_nb(path)
+    except (ValueError, KeyError) as e: raise ValueError(f'{path} is not a notebook ({e})') from None
+    if not_executed(path): return nb
+    shell = CaptureShell(path.parent, mpl_format='png')
     skipped = {'notest'} if slow else {'notest', 'slow'}
     try:
         os.chdir(path.parent)
         for cell in nb.cells:
-            if cell.cell_type != 'code' or flags(cell.source) & skipped: continue
+            if left_out(cell, skipped): continue
             each(cell)
             cell.outputs = []
             shell.cell(cell)

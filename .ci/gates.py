@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from pages import PACKAGE, TOP, Page, imports, pages, without_comments
+from pages import KERNEL, PACKAGE, TOP, Page, imports, pages, without_comments
 
 LIGHT = 'sample.loop', 'sample.generate', 'denoise.denoiser', 'train.loop'   # `import diffnb.…` of these is quick
 HEAVY = {'matplotlib', 'datasets', 'accelerate', 'pandas'}                    # … so it loads none of these
@@ -212,6 +212,12 @@ def nothing_left_open():
             for m in [left.search(''.join(c['source']))] if m]
 
 
+def one_kernel():
+    "No page names the kernel of somebody's own environment"
+    return [f"{p.name} has kernel {p.notebook['metadata'].get('kernelspec')}: run .ci/clean.py" for p in pages()
+            if p.notebook['metadata'].get('kernelspec') != KERNEL]
+
+
 def long_cells():
     "No cell that a reader sees has more than 60 lines, apart from exported ones"
     bad = []
@@ -224,7 +230,8 @@ def long_cells():
 
 
 GATES = (symlink, modules_have_notebooks, claims_are_tested, layering, numbers_once, assets, long_functions, long_lines,
-         light_import, no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells)
+         light_import, no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells,
+         one_kernel)
 
 
 # Known answers

@@ -12,6 +12,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 PACKAGE = 'diffnb'
+KERNEL = dict(display_name='python3', language='python', name='python3')   # of every page, whatever runs it
 DIRECTIVE = re.compile(r'^\s*#\s*\|\s*([\w-]+):?\s*(.*)$')
 # Code that measures time or has a budget of it, and code that starts processes of its own: such a page runs alone
 CLOCK = re.compile(r'\b((minutes|perf_counter|check_fast|bench_table|accelerate|subprocess)\b'
@@ -19,11 +20,12 @@ CLOCK = re.compile(r'\b((minutes|perf_counter|check_fast|bench_table|accelerate|
 
 
 def directives(source):
-    "{name: rest of the line} of the `#|` lines at the top of a cell"
+    "{name: rest of the line} of the `#|` lines at the top of a cell, or below its magic (`%%time`)"
     found = {}
-    for line in source.splitlines():
-        if line.strip() and not DIRECTIVE.match(line): break
-        if line.strip(): found.update([DIRECTIVE.match(line).groups()])
+    for i, line in enumerate(source.splitlines()):
+        if not line.strip() or i == 0 and line.startswith('%%'): continue
+        if not DIRECTIVE.match(line): break
+        found.update([DIRECTIVE.match(line).groups()])
     return found
 
 
@@ -71,6 +73,11 @@ class Cell:
     def exported(self): return any(d.startswith('export') for d in self.directives)
 
     @property
+    def tested(self):
+        "Does nbdev_test run it, if its flags are asked for?"
+        return 'notest' not in self.directives and self.directives.get('eval', '').strip().lower() != 'false'
+
+    @property
     def first_line(self):
         "The first line that is neither a directive nor a comment"
         return next((l for l in self.source.splitlines() if l.strip() and not l.lstrip().startswith('#')), '')
@@ -100,7 +107,7 @@ class Page:
         return next((c.directives['default_exp'].strip() for c in self.cells if 'default_exp' in c.directives), None)
 
     @property
-    def slow(self): return [c for c in self.cells if 'slow' in c.directives and 'notest' not in c.directives]
+    def slow(self): return [c for c in self.cells if 'slow' in c.directives and c.tested]
 
     @property
     def alone(self):

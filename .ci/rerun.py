@@ -6,9 +6,9 @@ Usage: .ci/rerun.py [NOTEBOOK ...]          without names: every notebook under 
        .ci/rerun.py --check [NOTEBOOK ...]  store nothing; list cells whose stored outputs are no longer what they show
        .ci/rerun.py --jobs N [NOTEBOOK ...] N notebooks at a time, one without
 
-Cells that are not run keep the outputs that they have; those marked `#| notest` are never run. Each notebook has a
-process of its own, with one thread, or with all of them under --slow. Exit status 1 if a cell raises; its notebook is
-then unchanged.
+Cells that are not run keep the outputs that they have. Those that nbdev_test leaves out are never run: cells marked
+`#| notest` or `#| eval: false`, and pages with `skip_exec: true`. Each notebook has a process of its own, with one
+thread, or with all of them under --slow. Exit status 1 if a cell raises; its notebook is then unchanged.
 """
 import argparse
 import concurrent.futures

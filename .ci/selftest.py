@@ -145,13 +145,47 @@ def defaults_are_readable():
     assert book.default_text(power(2)).endswith('power(p=2)') and book.default_text(3.5) == '3.5'
     assert book.default_text(partial(print, 1, sep='')) == "print(1, sep='')"
     assert book.default_text(dict(k=print)) == 'dict(k=print)'
+    for value, text in (([len, 1], '[len, 1]'), ((3,), '(3,)'), ({2}, '{2}'), ([], '[]'), ((), '()'), (json, 'json')):
+        assert book.default_text(value) == text, value
+    for held in (object(), [object()], dict(k=object()), partial(print, object()), (lambda x: lambda: x)(object())):
+        assert '0x' not in book.default_text(held), book.default_text(held)
+
+
+def directives_stand_at_the_top():
+    "A `#|` line further down or inside a string is no directive; below a cell magic it is one"
+    assert pages.directives('#| hide\n#| fig-alt: "a"\nx\n#| slow') == {'hide': '', 'fig-alt': '"a"'}
+    assert pages.directives('x = """\n#| slow\n"""') == {} and pages.directives('%%time\n#| slow\nx') == {'slow': ''}
+    for source, tested in (('#| eval: false', False), ('#|eval:false', False), ('# | notest', False), ('#| slow', True),
+                           ('#| eval: true', True), ('x = """\n#| eval: false\n"""', True)):
+        assert pages.Cell('c', source + '\nx').tested is tested, source
+
+
+def what_nbdev_test_leaves_out_is_not_run_again():
+    "Marked cells and pages with skip_exec keep their outputs; others get new ones, and words in a string are no mark"
+    with tempfile.TemporaryDirectory() as d:
+        def ran(*cells, front='', slow=False):
+            path = Path(d)/'p.ipynb'
+            made = json.loads(notebook(*cells))['cells']
+            if front: made.insert(0, dict(cell_type='raw', id='front', source=f'---\ntitle: x\n{front}\n---\n'))
+            full = [dict(metadata={}, **c) for c in made]
+            path.write_text(json.dumps(dict(cells=full, metadata={}, nbformat=4, nbformat_minor=5)))
+            return [c.id for c in book.run_again(path, slow).cells if c.get('outputs')]
+        for mark in ('#| eval: false', '#|eval:false', '# | notest', '#| slow', '%%time\n#| slow', '#| notest'):
+            assert ran('1', f'{mark}\n2') == ['c0'], mark
+        assert ran('1', '#| slow\n2', slow=True) == ['c0', 'c1']
+        assert ran('"""\n#| eval: false\n#| slow"""', '#| eval: true\n1', '1\n#| slow\n2') == ['c0', 'c1', 'c2']
+        assert ran('1', front='skip_exec: true') == [] and ran('1', front='skip_exec: false') == ['c0']
+        (Path(d)/'words.ipynb').write_text('words')
+        try: book.run_again(Path(d)/'words.ipynb'); raise AssertionError('words were taken for a notebook')
+        except ValueError as e: assert 'is not a notebook' in str(e)
 
 
 def main():
     "Run all; exit status"
     checks = [imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
               slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
-              defaults_are_readable, *gates.selftests()]
+              defaults_are_readable, directives_stand_at_the_top, what_nbdev_test_leaves_out_is_not_run_again,
+              *gates.selftests()]
     for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
     print(f'{len(checks)} passed, 0 failed')
     return 0

@@ -15,15 +15,23 @@ from torch import Tensor
 from .types import InputError
 
 # %% ../../nbs/core/05_show.ipynb #7e3ffbe8
+def _check_images(images: Tensor, **whole: int) -> None: # numbers that must be 1 or more
+    if images.dtype != torch.uint8:
+        raise InputError(f"got images of {images.dtype}; only uint8 images are drawn: convert with DataSpec.to_uint8")
+    if images.ndim != 4 or not 1 <= images.shape[1] <= 4 or not images.numel():
+        raise InputError(f"got images of shape {tuple(images.shape)}; allowed: (N, C, H, W) with at least one image and "
+                         "1 to 4 channels")
+    for name, v in whole.items():
+        if v < 1 or v != int(v): raise InputError(f"{name} (={v}) must be a whole number, 1 or more")
+
 def image_grid(
-    images: Tensor,       # uint8 (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGBA)
+    images: Tensor,       # uint8 (N, C, H, W) with C = 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA)
     n_cols: int = 10,     # images in a row
     scale: int = 2,       # screen pixels per image pixel
-    pad: int = 1,         # white image pixels between two images
+    pad: int = 1,         # 0 or more white image pixels between two images
 ) -> Image.Image:
     "All images in one Pillow image, row by row"
-    if images.dtype != torch.uint8:
-        raise InputError(f"image_grid got {images.dtype}; it draws uint8 images: convert with DataSpec.to_uint8")
+    _check_images(images, n_cols=n_cols, scale=scale)
     n, c, h, w = images.shape
     rows = math.ceil(n / n_cols)
     H, W = h + pad, w + pad
@@ -35,13 +43,15 @@ def image_grid(
 
 # %% ../../nbs/core/05_show.ipynb #de1d795a
 def show_images(
-    images: Tensor,         # uint8 (N, C, H, W)
+    images: Tensor,         # uint8 (N, C, H, W), as for `image_grid`
     titles: Sequence[object] = (), # text above each image, as many as there are images, or none
     n_cols: int = 10,       # images in a row
     size: float = 1.,       # inches per image
 ) -> Any:                   # a matplotlib figure
     "Show the images with a title above each"
     import matplotlib.pyplot as plt
+    _check_images(images, n_cols=n_cols)
+    if images.shape[1] == 2: images = images[:, [0, 0, 0, 1]]      # matplotlib draws grey with alpha as RGBA only
     rows = math.ceil(len(images) / n_cols)
     figsize = (size * n_cols, size * rows * (1.2 if titles else 1))
     fig, axes = plt.subplots(rows, n_cols, figsize=figsize, dpi=72, squeeze=False)

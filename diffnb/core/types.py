@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Images', 'Sigmas', 'Labels', 'Batch', 'append_dims', 'Denoise', 'Schedule', 'Density', 'Weight', 'NoiseSource',
-           'Corrupt', 'InputError', 'optional']
+           'Corrupt', 'InputError', 'count', 'optional']
 
 # %% ../../nbs/core/01_types.ipynb #cf4d2fc2
 import importlib
@@ -63,6 +63,15 @@ class Corrupt(Protocol):
 # %% ../../nbs/core/01_types.ipynb #f8d436aa
 class InputError(ValueError):
     "Invalid input. The message states the value, the allowed values and the remedy"
+
+# %% ../../nbs/core/01_types.ipynb #7dd7effa
+def count(
+    n: float,           # how many
+    what: str,          # name of one of them
+) -> str:
+    "A number and its unit, in the singular for exactly 1: '1 step', '2,000 steps', '0.5 minutes', '3 classes'"
+    plural = what + ('es' if what.endswith(('s', 'x', 'ch', 'sh')) else 's')
+    return f"{n:{',g' if isinstance(n, float) else ','}} {what if n == 1 else plural}"
 
 # %% ../../nbs/core/01_types.ipynb #078a792d
 def optional(

@@ -157,18 +157,18 @@ system_folder = Path('/usr/share/datasets/fashion-mnist')
 
 def find_fashion_mnist(
     source: str | Path = 'auto', # 'auto', 'embedded', 'hub', or a folder with the four IDX files
-    verbose: bool = True,        # print why a system folder with faults is not used
+    verbose: bool = True,        # print why better places are not used
 ) -> Source:
     "Fashion-MNIST from `source`. 'auto' tries the system's package, the hub's cache, the hub, and the embedded sample"
     if source == 'embedded': return embedded()
     if source == 'hub': return hub()
     if not str(source).strip(): raise InputError(f"source {source!r}; allowed: {', '.join(fashion_sources)}, or a folder")
     if source != 'auto': return read_idx_folder(source)
-    if system_folder.is_dir():
-        try: return read_idx_folder(system_folder)
-        except InputError as e:
-            if verbose: print(f'not used: {e}')
-    for place in (partial(hub, local=True), hub, embedded):
+    missed = [] if system_folder.is_dir() else [f'there is no {system_folder}']
+    for place in (partial(read_idx_folder, system_folder), partial(hub, local=True), hub)[len(missed):]:
         try: return place()
-        except InputError: pass
+        except InputError as e: missed.append(str(e).split(';')[0])
+    if verbose:
+        print(f"10,000 of the 60,000 training images are used, because the rest was not found: {'; '.join(missed)}. "
+              "Get all with a network, or on Debian and Ubuntu with apt-get install dataset-fashion-mnist")
     return embedded()

@@ -6,14 +6,14 @@
 __all__ = ['make_network', 'Learner', 'logged_calls']
 
 # %% ../../nbs/learn/02_learner.ipynb #d1d0e3ec
-import copy, json, math
+import copy, math, warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 import torch
 from torch import nn
-from ..core.types import Images, InputError
+from ..core.types import Images, InputError, count
 from ..core.machine import pick_precision
 from ..data.spec import DataSpec
 from ..data.batches import DataLoaders
@@ -23,12 +23,12 @@ from ..sample.generate import sample_from
 from ..train.unet import unet
 from ..train.optim import Muon
 from ..train.budget import (EMA, Budget, TrainState, budget_images, budget_minutes, budget_replay,
-                                 budget_steps, warmup_stable_decay)
-from ..train.loop import TrainOptions, join_process_group, train_steps
+                                 budget_steps, rate_progress, warmup_stable_decay)
+from ..train.loop import TrainOptions, check_can_train, join_process_group, train_steps
 from ..train.callback import Callback, ValidationLoss, run_callbacks
 from ..evaluate.features import Features
 from ..evaluate.scores import Evaluation, evaluate_model
-from .run import function_name, resume_run, run_card, save_run
+from .run import function_name, read_log, resume_run, run_card, save_run
 
 # %% ../../nbs/learn/02_learner.ipynb #845e56ab
 def make_network(
@@ -61,6 +61,7 @@ class Learner:
         device: str = 'auto',                     # 'auto', 'cpu', 'cuda', …
         precision: str = 'auto',                  # of the network's arithmetic while training: 'auto', 'fp32', 'bf16'
     ):
+        check_can_train()
         self.group, self.seed = join_process_group(device), seed
         self.device, self.precision = self.group.device, pick_precision(precision, self.group.device)
         _check_settings(dls, lr, options, self.group)
@@ -105,9 +106,12 @@ class Learner:
         new = self._call({k: v for k, v in given.items() if v is not None}, lr_schedule, call)
         if 'replay' in new['budget']:
             rows = logged_calls(new['budget']['replay'])[new['call']]
-            rates = {r['progress']: r['lr'] for r in rows}                        # the learning rates as well
-            budget, lr, lr_schedule = budget_replay([r['progress'] for r in rows]), 1., rates.__getitem__
-        else: budget, lr = _budget(self.dls.bs, **new['budget']), self.lr
+            done = [0., *(r['progress'] for r in rows)]                           # the learning rates as well
+            rates = {rate_progress(a, b): r['lr'] for a, b, r in zip(done, done[1:], rows)}
+            budget, lr, lr_schedule = budget_replay(done[1:]), 1., rates.__getitem__
+        else:
+            budget, lr = _budget(self.dls.bs, **new['budget']), self.lr
+            _check_schedule(lr_schedule, self.dls.bs, **new['budget'])
         if not self.history or new is not self.history[-1]:
             made = [c for c in self.history if c['i'] < self.state.i]
             if made and self.state.progress < 1: made[-1] = {**made[-1], 'stopped': self.state.i}
@@ -145,7 +149,7 @@ class Learner:
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
         callbacks: Sequence[Callback] = (), # besides the held-out loss; with several processes, the first runs them
     ) -> 'Learner':
-        "Train until the budget is used up. A second call goes on with new batches and noise, the rate beginning anew"
+        "Train until the budget is used up; warns if the held-out loss got worse. A second call adds a new budget"
         calls = _replayed(replay, self.dls.bs) if replay else [None]
         for call in range(len(calls)):
             before = self.state, list(self.history)
@@ -153,6 +157,8 @@ class Learner:
             try: run_callbacks(self, self.steps(minutes, steps, images, replay, call, lr_schedule), shown)
             finally:     # if no step was made, it is as if it had not been called
                 if self.state.i == before[0].i: self.state, self.history = before
+        worse = self.held_out.warning(self.lr) if self.group.rank == 0 else None
+        if worse: warnings.warn(worse, stacklevel=2)
         return self
 
     def sample(self,
@@ -204,15 +210,24 @@ def _budget(bs: int, minutes: float | None = None, steps: int | None = None, ima
     if minutes is not None: return budget_minutes(minutes)
     return budget_steps(steps) if steps is not None else budget_images(images, bs)
 
+def _check_schedule(lr_schedule, bs, minutes=0., steps=0, images=0): # before the first step, at 100 places at most
+    n = min(100, steps or math.ceil(images / bs) or 100)
+    shares = [(p, lr_schedule(p)) for p in (rate_progress(k / n, (k + 1) / n) for k in range(n))]
+    name = function_name(lr_schedule)
+    for p, share in shares:
+        if not 0 <= share < math.inf:
+            raise InputError(f"lr_schedule {name} is {share} at progress {p:g}; it must be a finite share of the peak "
+                             "learning rate, 0 or more")
+    if not any(share for _, share in shares):
+        budget = f'{minutes:g} minutes' if minutes else count(n, 'step')
+        raise InputError(f"lr_schedule {name} is 0 all through a budget of {budget}, so nothing would be learned: give "
+                         "a schedule that is above 0 somewhere")
+
 def logged_calls(
     run: Path | str,                 # a run folder with log.jsonl
 ) -> list[list[dict[str, Any]]]:     # for each call of `fit` its logged steps
     "The log of a run, cut where a budget was used up"
-    file = Path(run)/'log.jsonl'
-    if not file.is_file():
-        raise InputError(f"{run} has no log.jsonl to replay; give the folder of a run that was logged, as "
-                         "diffnb_train does")
-    rows = [json.loads(l) for l in file.read_text().splitlines()]
+    rows = read_log(run)
     ends = [0] + [k + 1 for k, r in enumerate(rows) if r['progress'] >= 1]
     if ends[-1] < len(rows): ends.append(len(rows))
     return [rows[lo:hi] for lo, hi in zip(ends, ends[1:])] or [[]]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ResumableTraining', 'run_name', 'hardware', 'function_name', 'recipe_hash', 'run_card', 'SavedState', 'step_of',
-           'state_files', 'save_state', 'read_state', 'differing_settings', 'resume_run', 'Checkpoint', 'write_card',
-           'save_run', 'read_card', 'is_complete', 'load', 'plot_loss']
+           'state_files', 'save_state', 'read_state', 'differing_settings', 'resume_run', 'Checkpoint', 'update_card',
+           'save_run', 'read_card', 'is_complete', 'load', 'read_log', 'plot_loss']
 
 # %% ../../nbs/learn/01_run.ipynb #58209b4e
 import hashlib, json, math, os, platform, warnings
@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 import diffnb
 from ..core.types import InputError
-from ..core.machine import cpu_capabilities, pick_device, write_atomic
+from ..core.random import check_default_dtype
+from ..core.machine import check_space, cpu_capabilities, lock_folder, pick_device, shell_path, write_atomic
 from ..data.spec import spec_from
 from ..denoise.recipe import Recipe, recipes
 from ..denoise.denoiser import Denoiser
@@ -165,10 +166,10 @@ def save_state(
     if learn.group.rank: return folder
     if ahead:
         raise InputError(f"{run} holds a training that stands at step {step_of(ahead[0])}, this one is at "
-                         f"{learn.state.i}: choose a new folder, or go on from it with learn.resume(RUN)")
+                         f"{learn.state.i}: choose a new folder, or go on from it with learn.resume({str(run)!r})")
     if not learn.at_step_boundary:
         raise InputError("training was interrupted during an optimizer step, so the weights are inconsistent; go on "
-                         "from the last state with learn.resume(RUN)")
+                         f"from the last state with learn.resume({str(run)!r})")
     blob = save(_state_tensors(learn), {'diffnb': json.dumps(_state_meta(learn))})
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob('*.part'): left.unlink()      # by a process that died while it wrote
@@ -279,6 +280,10 @@ def _warn_of_changes(run, before, now): # settings that may change, and then cha
     if changed: warnings.warn(f"{run} goes on where {', '.join(changed)}: the same up to rounding, not to the bit")
 
 # %% ../../nbs/learn/01_run.ipynb #e9d82a80
+def _run_size(learn): # bytes of its files at most: weights, average and two moments in three states; the model
+    weights = sum(p.numel() * p.element_size() for p in learn.model.parameters())
+    return 13 * weights + 7 * sum(b.numel() * b.element_size() for b in learn.model.buffers())
+
 class Checkpoint(Callback):
     "Keep a run in its folder: log every step, save the state now and then and at the end"
     def __init__(self,
@@ -305,7 +310,9 @@ class Checkpoint(Callback):
         log, there = self.run/'log.jsonl', state_files(self.run)
         if there and step_of(there[0]) != learn.state.i:
             raise InputError(f"{self.run} holds a training that stands at step {step_of(there[0])}, this one is at "
-                             f"{learn.state.i}: go on from it with learn.resume(RUN), or choose a new folder")
+                             f"{learn.state.i}: go on from it with learn.resume({str(self.run)!r}), or choose a new "
+                             "folder")
+        check_space(self.run, _run_size(learn) - sum(f.stat().st_size for f in there))
         if learn.resumed_from == self.run.resolve() and log.exists():
             lines = log.read_text().splitlines(True)
             write_atomic(log, lambda tmp: tmp.write_text(''.join(lines[:learn.state.i])))
@@ -330,11 +337,13 @@ class Checkpoint(Callback):
         "Explain a full disk by an `OSError` that says how to go on; the last state is left as it is"
         try: yield
         except OSError as e:
-            self.failed, there = True, state_files(self.run)
-            last = f"the last intact state is that of step {step_of(there[0])}" if there else "nothing was saved yet"
-            raise OSError(e.errno, f"cannot write to {self.run} ({e.strerror or e}); {last}: make room, then go on "
-                                   "with "
-                          "learn.resume(RUN), or diffnb_train --resume RUN") from None
+            self.failed, step = True, max(map(step_of, state_files(self.run)), default=0)
+            kept = (f"the last intact state is that of step {step}: make room, then go on with diffnb_train --resume "
+                    f"{shell_path(self.run)}, or in Python with learn.resume({str(self.run)!r})" if step else
+                    "nothing was learned yet: make room, then begin again")
+            why = e.strerror or str(e)
+            said = why if str(self.run) in why else f"cannot write to {self.run} ({why})"
+            raise OSError(e.errno, f"{said}; {kept}") from None
 
     def step(self, learn: Any, state: TrainState) -> None:
         "Log; save when it is time"
@@ -355,13 +364,17 @@ class Checkpoint(Callback):
 # %% ../../nbs/learn/01_run.ipynb #9f6175a0
 def _sha256(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
-def write_card(
-    path: Path,              # a run folder
-    card: Mapping[str, Any],
-) -> None:
-    "Write `card.json`, whole or not at all"
+def _write_card(path, card): # whole or not at all
     text = json.dumps(card, indent=1, ensure_ascii=False) + '\n'
     write_atomic(path/'card.json', lambda tmp: tmp.write_text(text, encoding='utf-8'))
+
+def update_card(
+    path: Path | str,        # a run folder
+    **fields: Any,           # fields of the card and their new values, as JSON
+) -> None:
+    "Change fields of a run's card; another process that changes others at the same time loses nothing"
+    path = Path(path)
+    with lock_folder(path): _write_card(path, {**read_card(path), **fields})
 
 def save_run(
     learn: ResumableTraining,
@@ -373,12 +386,42 @@ def save_run(
     save_state(learn, path)
     if learn.group.rank: return path
     blob = save({k: v.detach().contiguous().cpu() for k, v in learn.denoise.state_dict().items()})
-    write_atomic(path/'model.safetensors', lambda tmp: tmp.write_bytes(blob))
-    write_card(path, {**run_card(learn), 'sha256': {'model.safetensors': hashlib.sha256(blob).hexdigest()}})
+    with lock_folder(path):
+        for left in path.glob('model.safetensors.*.part'): left.unlink()      # by a process that died while it wrote
+        write_atomic(path/'model.safetensors', lambda tmp: tmp.write_bytes(blob))
+        _write_card(path, {**run_card(learn), 'sha256': {'model.safetensors': hashlib.sha256(blob).hexdigest()}})
     return path
 
 # %% ../../nbs/learn/01_run.ipynb #eae199dc
-_card_keys = ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec', 'training', 'held_out')
+_number, _text = (int, float), (str, type(None))
+_card_fields: dict[str, Any] = {     # field -> its type, fields of its own, or [type of its elements]
+    'kind': str, 'net': (dict, type(None)), 'recipe': str, 'recipe_hash': {'weights': str, 'all': str}, 'precond': dict,
+    'spec': {'shape': [int], 'lo': _number, 'hi': _number, 'mean': [_number], 'std': _number, 'conditions': dict,
+             'extra_channels': int},
+    'weights': str,
+    'training': {'budget': dict, 'history': [dict], 'steps': int, 'images': int, 'skipped': int, 'seconds': _number,
+                 'complete': bool, 'seed': int, 'bs': int, 'lr': _number, 'opt': str, 'gamma': _number,
+                 'cond_drop': _number, 'clip': (int, float, type(None)), 'patience': int, 'tfms': [str],
+                 'precision': str, 'accumulate': int, 'compile': bool, 'processes': int, 'parameters': int},
+    'held_out': [{'step': int, 'seconds': _number, 'loss': (int, float, type(None))}], 'data': dict,
+    'hardware': {'device': str, 'cpu': _text, 'machine': str, 'threads': int, 'gpu': _text},
+    'versions': {'diffnb': str, 'torch': str, 'python': str}, 'date': str, 'sha256': {'model.safetensors': str}}
+
+def _faults(value, kind, name): # of a part of a card, in words
+    if isinstance(kind, dict):
+        if not isinstance(value, dict): return [f'{name} is {_short(value)}, not an object']
+        inner = lambda k: f'{name}.{k}' if name else k
+        return [fault for k, v in kind.items()
+                for fault in (_faults(value[k], v, inner(k)) if k in value else [f'{inner(k)} is missing'])]
+    if isinstance(kind, list):
+        if not isinstance(value, list): return [f'{name} is {_short(value)}, not a list']
+        return [fault for i, v in enumerate(value) for fault in _faults(v, kind[0], f'{name}[{i}]')]
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    known = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+    finite = not isinstance(value, float) or math.isfinite(value)
+    named = {dict: 'object', str: 'text', type(None): 'null'}
+    words = ' or '.join(named.get(k) or k.__name__ for k in kinds)
+    return [] if known and finite else [f'{name} is {_short(value)}, not {words}']
 
 def read_card(
     path: Path | str,        # a run folder
@@ -390,18 +433,19 @@ def read_card(
                          "runs/20261122-101500-0")
     if not (path/'card.json').is_file():
         there = ', '.join(sorted(p.name for p in path.iterdir())[:4]) or 'nothing'
-        advice = "go on with diffnb_train --resume" if state_files(path) else "train again or give another folder"
+        go_on = f"go on with diffnb_train --resume {shell_path(path)}"
+        advice = go_on if state_files(path) else "train again or give another folder"
         raise InputError(f"{path} has no card.json, so it is not a finished run: it holds {there}; {advice}")
     try: card = json.loads((path/'card.json').read_text(encoding='utf-8'))
-    except (ValueError, UnicodeDecodeError) as e:
+    except (ValueError, UnicodeDecodeError, RecursionError) as e:
         raise InputError(f"{path}/card.json is damaged ({e}); train again or give another folder") from None
-    if not isinstance(card, dict) or card.get('format') != 1:
+    if not isinstance(card, dict) or card.get('format') != 1 or card['format'] is True:
         raise InputError(f"{path}/card.json has format {card.get('format') if isinstance(card, dict) else card!r}; "
                          "this version of diffnb reads format 1")
-    lost = [k for k in _card_keys if k not in card]
-    if lost:
-        raise InputError(f"{path}/card.json has no {', '.join(lost)}; it is damaged or of another version: train "
-                         "again or give another folder")
+    faults = _faults(card, _card_fields, '')
+    if faults:
+        raise InputError(f"{path}/card.json: {'; '.join(faults[:4])}; it is damaged or of another version: train again "
+                         "or give another folder")
     return card
 
 def is_complete(
@@ -411,7 +455,7 @@ def is_complete(
     try: return _fits(Path(path)/'model.safetensors', read_card(path))
     except InputError: return False
 
-def _fits(file, card): return file.is_file() and (card.get('sha256') or {}).get(file.name) == _sha256(file)
+def _fits(file, card): return file.is_file() and card['sha256'][file.name] == _sha256(file)
 
 def load(
     path: Path | str,                   # a run folder
@@ -420,6 +464,7 @@ def load(
     net: Callable | nn.Module | None = None,  # network, or function (spec, seed) -> network; None: the card's U-Net
 ) -> Denoiser:
     "The denoiser of a run folder. Raises `InputError` if it is incomplete or unfit, warns if its recipe has changed"
+    check_default_dtype()
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     path, card = Path(path), read_card(path)
@@ -427,7 +472,8 @@ def load(
         raise InputError(f"{path} holds a model of kind {card['kind']!r}; load reads 'diffnb.UNet': for a network of "
                          "your own, pass net=")
     file = _intact_model(path, card)
-    spec, found = spec_from(card['spec']), _recipe_of(path, card, recipe)
+    spec, found = _spec_of(path, card), _recipe_of(path, card, recipe)
+    _check_sizes(file, card, spec, found, own=net is not None)
     try:
         precond = found.precond.blank(spec, card['precond'])
         denoise = Denoiser(_network_of(card, net, spec), spec, replace(found, precond=precond))
@@ -445,10 +491,47 @@ def _intact_model(path, card):
         raise InputError(f"{path}: model.safetensors is missing, the run is incomplete; train again or give another "
                          "folder")
     if not _fits(file, card):
-        more = ", or diffnb_train --resume" if state_files(path) else ""
+        more = f", or diffnb_train --resume {shell_path(path)}" if state_files(path) else ""
         raise InputError(f"{file} is not the file that its card describes (sha256 differs); it was changed or cut off: "
                          f"copy the run again or train again{more}")
     return file
+
+def _spec_of(path, card): # of the data, its numbers and names checked
+    try:
+        spec = spec_from(card['spec'])
+        if len(spec.shape) != 3 or min(spec.shape) < 1 or len(spec.mean) != spec.shape[0] or spec.extra_channels < 0:
+            raise InputError("shape must be three numbers of 1 or more, with a mean for each channel, and "
+                             "extra_channels 0 or more")
+        for k, c in spec.conditions.items():
+            if not all(isinstance(v, str) for v in c.names) or isinstance(c.names, str):
+                raise InputError(f"conditions.{k} has names that are not text")
+    except (InputError, TypeError) as e:
+        raise InputError(f"{path}/card.json, spec: {e}; it is damaged or of another version: train again or give another "
+                         "folder") from None
+    return spec
+
+def _check_sizes(file, card, spec, recipe, own): # shapes on the card against those in the file; nothing is allocated
+    from safetensors import SafetensorError, safe_open
+    def fail(what, why):
+        raise InputError(f"{file} does not fit {what} on its card ({why}); copy the run again or train again") from None
+    try:
+        with safe_open(file, 'pt') as f: there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
+    except SafetensorError as e: fail('sha256', f'the file is damaged: {e}')
+    for k, v in (card['net'] or {}).items() if not own else ():
+        n = len(v) if isinstance(v, list) else v if k == 'n_blocks' else 0
+        if not isinstance(n, int) or n > len(there): fail('net', f'{k} is {_short(v)}')
+    parts = {'precond': lambda: recipe.precond.blank(spec, card['precond'])}
+    if not own: parts['net'] = lambda: UNet(spec.in_channels, spec.shape[0], spec.conditions, **card['net'])
+    for name, make in parts.items():
+        try:
+            with torch.device('meta'): tensors = getattr(make(), 'state_dict', dict)()
+        except (ValueError, TypeError, RuntimeError, OverflowError) as e:
+            fail(f'spec and {name}', ' '.join(str(e).split())[:200])
+        made = {f'{name}.{k}': tuple(v.shape) for k, v in tensors.items()}
+        saved = {k: s for k, s in there.items() if k.startswith(f'{name}.')}
+        for k in {**made, **saved}:
+            a, b = made.get(k), saved.get(k)
+            if a != b: fail(f'spec and {name}', f'{k} is {a} by the card, {b} in the file')
 
 def _network_of(card, net, spec): # from the card, or from what Learner took
     if net is None: return unet(spec, **card['net'])
@@ -460,9 +543,6 @@ def _recipe_of(path, card, recipe): # the recipe that a card names, checked agai
                          "recipe=")
     found = recipes[card['recipe']] if recipe is None else recipe
     then, now = card['recipe_hash'], recipe_hash(found)
-    if not isinstance(then, dict) or set(then) != set(now):
-        raise InputError(f"{path}/card.json is damaged (recipe_hash is {_short(then)}); train again or give another "
-                         "folder")
     if then['weights'] != now['weights']:
         raise InputError(f"{path} was trained with another preconditioner or corruption than recipe {found.name!r} "
                          "has now "
@@ -474,12 +554,28 @@ def _recipe_of(path, card, recipe): # the recipe that a card names, checked agai
     return found
 
 # %% ../../nbs/learn/01_run.ipynb #c7019f32
+def read_log(
+    run: Path | str,         # a run folder
+) -> list[dict[str, Any]]:   # for each step the fields of `TrainState`; a loss that was not finite is None
+    "The log of a run; raises `InputError` if there is none, or a line that is damaged"
+    file, rows = Path(run)/'log.jsonl', []
+    if not file.is_file():
+        raise InputError(f"{run} has no log.jsonl; give the folder of a run that was logged, as diffnb_train does")
+    wanted = {'i': int, 'progress': _number, 'seconds': _number, 'lr': _number, 'images': int,
+              'loss': (int, float, type(None))}
+    for n, line in enumerate(file.read_text(encoding='utf-8', errors='replace').splitlines(), 1):
+        try: faults = _faults(row := json.loads(line), wanted, '')
+        except ValueError as e: faults = [str(e)]
+        if faults: raise InputError(f"{file}, line {n}: {faults[0]}; it is damaged: remove the lines from there on")
+        rows.append(row)
+    return rows
+
 def plot_loss(
     run: Path | str,         # a run folder with card and log
 ) -> Any:                    # a matplotlib figure
     "Loss against seconds of training, from the files of a run"
     from matplotlib.figure import Figure
-    rows, held = [json.loads(l) for l in (Path(run)/'log.jsonl').read_text().splitlines()], read_card(run)['held_out']
+    rows, held = read_log(run), read_card(run)['held_out']
     number, mean = lambda v: math.nan if v is None else v, RunningMean()
     fig = Figure(figsize=(6, 3), dpi=72)
     ax = fig.subplots()

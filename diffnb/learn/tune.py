@@ -44,8 +44,9 @@ def lr_find(
     probe: int = 128,        # images on which the loss is measured
 ) -> RateRange:
     "Train a copy at growing learning rates; raises `InputError` if the loss is not finite from the start"
-    if n < 3 or not 0 < low < high < math.inf:
-        raise InputError(f"n (={n}) must be 3 or more, and low (={low:g}) a rate above 0 and below high (={high:g})")
+    if not 3 <= n < math.inf or n != int(n) or not 0 < low < high < math.inf:
+        raise InputError(f"n (={n}) must be a whole number, 3 or more, and low (={low:g}) a rate above 0 and below "
+                         f"high (={high:g})")
     model = copy.deepcopy(learn.model)
     opt = learn.make_opt(model.parameters())
     opt.load_state_dict(copy.deepcopy(learn.opt.state_dict()))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TrainState', 'Budget', 'budget_steps', 'budget_images', 'budget_minutes', 'budget_replay', 'warmup_stable_decay',
-           'one_cycle', 'sqrt_cooldown', 'EMA']
+           'one_cycle', 'sqrt_cooldown', 'rate_progress', 'EMA']
 
 # %% ../../nbs/train/03_budget.ipynb #6111af25
 import copy, math
@@ -38,7 +38,7 @@ def budget_steps(
     n: int,              # steps in all, 1 or more
 ) -> Budget:
     "Progress by steps: the same on every machine"
-    if n < 1 or n != int(n): raise InputError(f"steps (={n}) must be a whole number, 1 or more")
+    if not 1 <= n < math.inf or n != int(n): raise InputError(f"steps (={n}) must be a whole number, 1 or more")
     return lambda i, _: (i + 1) / n
 
 def budget_images(
@@ -46,7 +46,7 @@ def budget_images(
     bs: int,             # images in a batch
 ) -> Budget:
     "Progress by training images, rounded up to whole batches"
-    if n < 1: raise InputError(f"images (={n}) must be 1 or more")
+    if not 1 <= n < math.inf: raise InputError(f"images (={n}) must be a finite number, 1 or more")
     return budget_steps(math.ceil(n / bs))
 
 def budget_minutes(
@@ -88,6 +88,14 @@ def sqrt_cooldown(
 ) -> float:                  # share of the peak learning rate, 0…1
     "1 - sqrt(progress), the end of a run that was held at its peak ([Hägele 2024](https://arxiv.org/abs/2405.18392))"
     return 1 - math.sqrt(progress)
+
+# %% ../../nbs/train/03_budget.ipynb #ef80bae2
+def rate_progress(
+    before: float,       # progress before a step, 0…1
+    after: float,        # progress at its end, 0…1
+) -> float:              # 0…1
+    "Progress at which the learning rate of a step is taken: its end, or its middle if the step is a large share"
+    return after if after - before < .4 else (before + after) / 2
 
 # %% ../../nbs/train/03_budget.ipynb #818da634
 class EMA:

@@ -52,7 +52,7 @@ class Training(Protocol):
 
 def _whole(**values): # each must be a whole number, 1 or more
     for name, v in values.items():
-        if v < 1 or v != int(v): raise InputError(f"{name} (={v}) must be a whole number, 1 or more")
+        if not 1 <= v < math.inf or v != int(v): raise InputError(f"{name} (={v}) must be a whole number, 1 or more")
 
 class Callback:
     "Three moments of a training; override those that you need"
@@ -203,6 +203,15 @@ class ValidationLoss(Callback):
         if state.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(state.progress * self.times + 1e-9) + 1
         self.seen.append(Measured(state.i, state.seconds, self.measure(learn)))
+
+    def warning(self,
+        lr: float,           # peak learning rate of the training
+    ) -> str | None:
+        "What to do if the last loss is 5 % above the first, before the training, or not finite; None if it is neither"
+        first, last = self.seen[0].loss, self.seen[-1].loss
+        if last <= 1.05 * first: return None
+        return (f"the held-out loss is {last:.3f} after training and was {first:.3f} before: the model got worse. "
+                f"Train again with a lower learning rate than {lr:g}, or for more steps")
 
 class KeepBest(Callback):
     "Keep the averaged weights with the lowest held-out loss so far; its place is after the callback that measures"
@@ -391,14 +400,15 @@ class LossBySigma(Callback):
         "Choose levels, and compute the error of the best linear denoiser"
         spec = learn.dls.spec
         self.sigmas = torch.logspace(math.log10(self.low), math.log10(self.high), 9) * spec.std
-        self.linear = linear_loss(learn.dls.train[:2000]['image'].cpu(), self.sigmas)
+        self.bank = learn.dls.bank().train                       # of a stream, what fits into memory
+        self.linear = linear_loss(self.bank[:2000]['image'].cpu(), self.sigmas)
         self.next = math.floor(learn.state.progress * self.times + 1e-9) + 1
 
     def step(self, learn: Training, state: TrainState) -> None:
         "Measure if the next share of the budget is reached"
         if state.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(state.progress * self.times + 1e-9) + 1
-        train, valid = learn.dls.train, learn.dls.valid
+        train, valid = self.bank, learn.dls.valid
         self.seen.append(LevelErrors(state.seconds, self.measure(learn, train), self.measure(learn, valid),
                                      self.measure(learn, valid, False)))
 

@@ -6,11 +6,11 @@
 __all__ = ['run_command', 'train', 'diffnb_train', 'sample', 'diffnb_sample', 'evaluate', 'diffnb_eval', 'bench', 'diffnb_bench']
 
 # %% ../../nbs/use/03_cli.ipynb #5ed7bb25
-import argparse, inspect, json, os, shutil, signal, sys, time
+import argparse, inspect, json, math, os, shutil, signal, sys, time, warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Callable, NamedTuple, get_args, get_origin
 from fastcore.docments import docments
 if TYPE_CHECKING:
     from torch import Tensor
@@ -414,11 +414,9 @@ def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
         raise stopped(kept, resume=learn.state.progress < 1) from None
 
 # %% ../../nbs/use/03_cli.ipynb #fece0e96
-def _begin(options: dict[str, Any], budget: dict[str, Any], out: str | None, device: str, compile: bool) -> _Job:
+def _begin(options: dict[str, Any], budget: dict[str, Any], run: Path, device: str, compile: bool) -> _Job:
     "A new run"
-    from diffnb.learn.run import run_name
     learn = _learner(device=device, compile=compile, **options)
-    run = Path(f"runs/{run_name(options['seed'])}" if out is None else out)
     return _Job(learn, run, {**options, 'precision': learn.precision}, budget or dict(minutes=2.))
 
 def _go_on(run: Path, options: dict[str, Any], budget: dict[str, Any], device: str, compile: bool) -> _Job:
@@ -430,43 +428,60 @@ def _go_on(run: Path, options: dict[str, Any], budget: dict[str, Any], device: s
 def _opening(job: _Job) -> str:
     "What is said before a training"
     learn, n = job.learn, sum(p.numel() for p in job.learn.model.parameters())
-    much = 'no longer' if job.budget is None else _say_budget(job.budget) or 'the rest of its budget'
+    if job.budget is None: return f'{job.run} is finished; writing what is missing in it'
+    much = _say_budget(job.budget) or 'the rest of its budget'
     at = f' from step {learn.state.i:,}' if learn.state.i else ''
     others = f', {learn.group.world} processes' if learn.group.world > 1 else ''
     return f'Training {n:,} parameters for {much}{at} on {learn.device}, {learn.precision}{others}, into {job.run}'
 
 def _closing(job: _Job, began: float) -> str:
     "What is said after a training"
+    from diffnb.core.machine import shell_path
     from diffnb.train.callback import clock
-    seen, took = job.learn.held_out.seen, clock(time.perf_counter() - began)
-    return (f'Held-out loss {seen[0].loss:.3f} before, {seen[-1].loss:.3f} after. '
+    held_out, took = job.learn.held_out, clock(time.perf_counter() - began)
+    worse = held_out.warning(job.learn.lr)
+    return (f'Held-out loss {held_out.seen[0].loss:.3f} before, {held_out.seen[-1].loss:.3f} after. '
             f'Trained for {clock(job.learn.state.seconds)}, {took} in all.\n'
-            f'Images: {job.run}/samples.png\nMore of them: diffnb_sample {job.run} --n 100')
+            f'Images: {job.run}/samples.png\nMore of them: diffnb_sample {shell_path(job.run)} --n 100'
+            + (f'\nWarning: {worse}' if worse else ''))
+
+def _job(
+    minutes: float | None, steps: int | None,     # budget
+    options: dict[str, Any],                      # those that describe the Learner
+    out: str | None, resume: str | None, force: bool, device: str, compile: bool,   # options of the same name
+) -> _Job:
+    "The training that the options of `diffnb_train` describe. What can be checked is checked before data are read"
+    from diffnb.core.types import InputError
+    from diffnb.learn.run import run_name
+    budget = _budget(minutes, steps)
+    if resume is not None:
+        if out is not None or force:
+            raise InputError(f"--resume {resume} goes on in that folder; leave out --out and --force")
+        return _go_on(Path(resume), options, budget, device, compile)
+    run = Path(f"runs/{run_name(options['seed'])}" if out is None else out)
+    if os.environ.get('RANK', '0') == '0': _check_folder(run, force, _run_files)      # the first process makes it
+    return _begin(options, budget, run, device, compile)
 
 def train(
-    minutes: float | None = None, # minutes of training (default: 2)
-    steps: int | None = None,     # or optimizer steps, instead of minutes
+    minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # of training (default: 2)
+    steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # or optimizer steps, instead of minutes
     data: str = 'auto',           # auto, embedded, hub, or a folder: of images, or with the files of Fashion-MNIST
-    size: int | None = None,      # edge of images from a folder, a multiple of 4 (default: 32)
-    out: str | None = None,       # folder for the run (default: runs/DATE-TIME-SEED)
-    seed: int = 0,                # seed of weights, data order, noise and samples
+    size: Annotated[int, _number(int, 4, 1024)] | None = None, # edge of images from a folder (default: 32)
+    out: _Path | None = None,     # folder for the run (default: runs/DATE-TIME-SEED)
+    seed: _Seed = 0,              # seed of weights, data order, noise and samples
     net: str = 'small',           # tiny, small or base: for seconds, two minutes, half an hour on two cores
-    bs: int = 64,                 # images in a batch
-    lr: float = 3e-3,             # peak learning rate
+    bs: Annotated[int, _number(int, 1, 2**20)] = 64, # images in a batch
+    lr: Annotated[float, _number(float, 0, 1000, above=True)] = 3e-3, # peak learning rate
     precision: str = 'auto',      # auto, fp32 or bf16
     device: str = 'auto',         # auto, cpu, cuda, ...
     compile: bool = False,        # a minute of compiling, then on some machines faster steps
-    resume: str | None = None,    # folder of a run: finish it, or add --minutes or --steps
+    resume: _Path | None = None,  # folder of a run: finish it, or add --minutes or --steps
     force: bool = False,          # write into an existing folder
 ) -> None:
     "Train a diffusion model on Fashion-MNIST or on a folder of images, and show samples"
-    from diffnb.core.types import InputError
-    began, budget = time.perf_counter(), _budget(minutes, steps)
+    began = time.perf_counter()
     options = dict(data=_place(data), size=size, net=net, seed=seed, bs=bs, lr=lr, precision=precision)
-    if resume is not None and (out is not None or force):
-        raise InputError(f"--resume {resume} goes on in that folder; leave out --out and --force")
-    if resume is None: job = _begin(options, budget, out, device, compile)
-    else: job = _go_on(Path(resume), options, budget, device, compile)
+    job = _job(minutes, steps, options, out, resume, force, device, compile)
     if job.learn.group.rank:                         # the first process writes and speaks for all
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if job.budget is not None: job.learn.fit(**job.budget)
@@ -640,7 +655,7 @@ def _from_file(path: Path, spec: 'DataSpec') -> 'LabelledImages':
 
 def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path], n: int | None) -> _Group:
     "What is scored against one set of data; raises `InputError` for what cannot be"
-    from diffnb.core.types import InputError
+    from diffnb.core.types import InputError, count
     from diffnb.data.block import open_data
     from diffnb.evaluate.scores import LabelledImages, check_comparable, scored_number, spread_rows
     dls = open_data(*source)
@@ -650,7 +665,7 @@ def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path
     if few is not None and len(found[few].images) < number:
         held = len(found[few].images)
         if n is not None or held < 40:
-            raise InputError(f"{few} holds {_count(held, 'image')}, --n asks for {number}; scores at different n "
+            raise InputError(f"{few} holds {count(held, 'image')}, --n asks for {number}; scores at different n "
                              "cannot be compared: lower --n, which may be 40 or more, or give more images")
         print(f'{few} holds {held} images, so n = {held}.')
         number = held
@@ -668,12 +683,12 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 def _write_scores(run: Path, real: 'RealImages', scores: 'Mapping[str, Score]', dls: 'DataLoaders', seed: int) -> None:
     "Write scores of samples, drawn with this seed, on the card of a run"
-    from diffnb.learn.run import read_card, write_card
+    from diffnb.learn.run import update_card
     def numbers(s: 'Mapping[str, Score]') -> dict[str, list[float]]:
         return {k: [v.value, v.lo, v.hi] if v.lo == v.lo else [v.value] for k, v in s.items()}
     found = dict(n=len(real.held['image']), draws=1, seed=seed, weights='averaged', data=dls.source,
                  samples=numbers(scores), floor=numbers(real.floor))
-    write_card(run, {**read_card(run), 'scores': found})
+    update_card(run, scores=found)
 
 def _score_group(group: _Group, real: 'RealImages', seed: int, done: Callable[[int, str], object],
                  ) -> 'dict[Path, dict[str, Score]]':
@@ -720,11 +735,11 @@ def _print_scores(scores: 'Mapping[str, Mapping[str, Score]]', n: int, data: str
     for k in range(0, len(names), 2): print('\n' + score_table(scores, names[k:k+2], width=80))
 
 def evaluate(
-    what: list[str],             # run folders, .npz files or folders of images (default: the model inside the package)
-    n: int | None = None,        # samples of a run, and real images for the floor (default: 2000, if there are as many)
+    what: list[_Path],           # run folders, .npz files or folders of images (default: the model inside the package)
+    n: Annotated[int, _number(int, 40, 10**6)] | None = None, # samples of a run, real images for the floor (default: 2000)
     data: str | None = None,     # real images: auto, embedded, hub, or a folder (default: those of each run, or auto)
-    size: int = 32,              # edge of images from a --data folder, if there is no run that says it
-    seed: int = 0,               # seed of the samples
+    size: Annotated[int, _number(int, 4, 1024)] = 32, # edge of images from a --data folder, if there is no run that says it
+    seed: _Seed = 0,             # seed of the samples
     device: str = 'auto',        # auto, cpu, cuda, ...
 ) -> None:
     "Score generated images against real ones"
@@ -749,34 +764,33 @@ def diffnb_eval() -> None:
 
 # %% ../../nbs/use/03_cli.ipynb #3ecd2845
 def bench(
-    out: str | None = None,      # folder for the table (default: bench/DATE-TIME-SEED)
+    out: _Path | None = None,    # folder for the table (default: bench/DATE-TIME-SEED)
     data: str = 'auto',          # auto, embedded, hub, or a folder with the files of Fashion-MNIST
     net: str = 'small',          # tiny, small or base
-    bs: int = 64,                # images in a batch
-    seconds: float = 1.,         # how long one thing is timed before the other has its turn
-    pairs: int = 30,             # turns of each, 6 or more
-    seed: int = 0,               # seed of weights and noise
+    bs: Annotated[int, _number(int, 1, 2**20)] = 64, # images in a batch
+    seconds: Annotated[float, _number(float, 0, 3600)] = 1., # how long one thing is timed before the other
+    pairs: Annotated[int, _number(int, 6, 10_000)] = 30, # turns of each
+    seed: _Seed = 0,             # seed of weights and noise
     precision: str = 'auto',     # auto, fp32 or bf16
     device: str = 'auto',        # auto, cpu, cuda, ...
     force: bool = False,         # write into an existing folder
 ) -> None:
     "Measure training and sampling on this machine, beside a bare loop, the layers alone and the bare network"
-    from diffnb.core.types import InputError
     from diffnb.learn.run import run_name
-    if pairs < 6 or not 0 <= seconds < 3600:
-        raise InputError(f"pairs (={pairs}) must be 6 or more, for an interval, and seconds (={seconds:g}) 0 or more")
-    learn = _learner(_place(data), None, net, seed, bs, 3e-3, precision, device, False)
     folder = Path(f'bench/{run_name(seed)}' if out is None else out)
+    _check_folder(folder, force, _bench_files)
+    learn = _learner(_place(data), None, net, seed, bs, 3e-3, precision, device, False)
     with _results(folder, force, _bench_files): _measure(learn, folder, pairs, seconds)
     print(f'Saved: {folder}/bench.json')
 
 def _measure(learn: 'Learner', folder: Path, pairs: int, seconds: float) -> None:
     "Print each measurement as it is found, and write all of them"
+    from diffnb.core.types import count
     from diffnb.core.machine import write_atomic
     from diffnb.learn.run import hardware
     from diffnb.use.bench import bench_table
     where, rows = hardware(learn.device), {}
-    print(f"{where['gpu'] or where['cpu']}, {_count(where['threads'], 'thread')}, {learn.precision}, "
+    print(f"{where['gpu'] or where['cpu']}, {count(where['threads'], 'thread')}, {learn.precision}, "
           f"batch {learn.dls.bs}; median and 95 % interval of {pairs} pairs", flush=True)
     for name, found in bench_table(learn, pairs, seconds):
         rows[name] = list(found)
