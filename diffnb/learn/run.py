@@ -23,7 +23,7 @@ from ..core.types import InputError
 from ..core.machine import cpu_capabilities, pick_device, write_atomic
 from ..data.spec import spec_from
 from ..denoise.recipe import Recipe, recipes
-from ..denoise.denoiser import Denoiser
+from ..denoise.denoiser import Denoiser, make_network
 from ..train.unet import UNet, unet
 from ..train.budget import TrainState
 from ..train.loop import ProcessGroup, TrainOptions
@@ -417,7 +417,7 @@ def load(
     path: Path | str,                   # a run folder
     device: str = 'auto',               # 'auto', 'cpu', 'cuda', …
     recipe: Recipe | None = None,       # None: the one on the card
-    net: Callable | nn.Module | None = None,  # network, or function (spec, seed) -> network; None: the card's U-Net
+    net: Callable | nn.Module | None = None,  # the function or class that Learner was given; None: the card's U-Net
 ) -> Denoiser:
     "The denoiser of a run folder. Raises `InputError` if it is incomplete or unfit, warns if its recipe has changed"
     from safetensors import SafetensorError
@@ -429,14 +429,19 @@ def load(
     file = _intact_model(path, card)
     spec, found = spec_from(card['spec']), _recipe_of(path, card, recipe)
     try:
-        precond = found.precond.blank(spec, card['precond'])
-        denoise = Denoiser(_network_of(card, net, spec), spec, replace(found, precond=precond))
-        denoise.load_state_dict(load_file(file))
+        precond, weights = found.precond.blank(spec, card['precond']), load_file(file)
+        given = unet(spec, **card['net']) if net is None else net
     except (SafetensorError, RuntimeError, KeyError, TypeError) as e:
         why = ' '.join(str(e).split())[:200]
-        advice = (f"its card ({why}); copy the run again or train again" if net is None else
-                  f"the network of net= ({why}); pass what Learner was given")
-        raise InputError(f"{file} does not fit {advice}") from None
+        raise InputError(f"{file} does not fit its card ({why}); copy the run again or train again") from None
+    denoise = Denoiser(make_network(given, spec), spec, replace(found, precond=precond),
+                       cond_drop=card['training'].get('cond_drop'))
+    if misfits := _misfits(weights, denoise.state_dict()):
+        advice = (f"its card ({misfits}); copy the run again or train again" if net is None else
+                  f"the network of net= ({misfits}); pass the function or class that Learner was given, with the same "
+                  "settings")
+        raise InputError(f"{file} does not fit {advice}")
+    denoise.load_state_dict(weights)
     return denoise.to(pick_device(device)).requires_grad_(False).eval()
 
 def _intact_model(path, card):
@@ -450,9 +455,14 @@ def _intact_model(path, card):
                          f"copy the run again or train again{more}")
     return file
 
-def _network_of(card, net, spec): # from the card, or from what Learner took
-    if net is None: return unet(spec, **card['net'])
-    return net if isinstance(net, nn.Module) else net(spec, 0)
+def _misfits(saved, mine): # how the tensors of a run and of a network differ, '' if they do not
+    kinds = {'only in the run': saved.keys() - mine.keys(), 'only in the network': mine.keys() - saved.keys()}
+    sizes = [k for k in sorted(saved.keys() & mine.keys()) if saved[k].shape != mine[k].shape]
+    found = [f"{name}: {_first(sorted(keys))}" for name, keys in kinds.items() if keys]
+    other = [f"{k} is {tuple(saved[k].shape)} in the run, {tuple(mine[k].shape)} in the network" for k in sizes]
+    return '; '.join(found + ([_first(other)] if other else []))
+
+def _first(names): return ', '.join(names[:2]) + (f' and {len(names) - 2} more' if len(names) > 2 else '')
 
 def _recipe_of(path, card, recipe): # the recipe that a card names, checked against what it computed then
     if recipe is None and card['recipe'] not in recipes:
