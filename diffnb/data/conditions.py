@@ -55,7 +55,7 @@ class Condition:
 
     def missing(self, value: Tensor) -> Tensor:
         "Which rows hold no value, bool (B,)"
-        return torch.zeros(len(value), dtype=torch.bool, device=value.device)
+        return torch.zeros(value.shape[0], dtype=torch.bool, device=value.device)
 
     def unconditional(self, x: Images) -> Tensor:
         "The missing value for each of the images `x`, on their device"
@@ -92,11 +92,11 @@ class Condition:
 
     def component(self, value: Tensor) -> Tensor:
         "Group of each row, int64 (B,) in 0…n_components-1; -1: the group of all images"
-        return torch.full((len(value),), -1, device=value.device)
+        return torch.full((value.shape[0],), -1, device=value.device)
 
     def regressors(self, value: Tensor) -> Tensor:
         "Numbers that move the mean of the images, (B, n_regressors); 0 where the value is missing"
-        return torch.zeros(len(value), self.n_regressors, device=value.device)
+        return torch.zeros(value.shape[0], self.n_regressors, device=value.device)
 
     def config(self) -> dict[str, Any]:
         "JSON from which `condition_from` makes the same condition"
@@ -143,7 +143,7 @@ class ClassCondition(Condition):
 
     def check(self, value: Tensor, n: int) -> None:
         "Raise `InputError` unless `value` is int64 (n,) in -1…n_classes-1"
-        if value.is_floating_point() or value.shape != (n,):
+        if value.dtype != torch.int64 or value.shape != (n,):
             raise InputError(f"label has shape {tuple(value.shape)} and dtype {value.dtype} for {n} images: "
                              "give one class for each, int64, -1 for none")
         if n and (value.min() < -1 or value.max() >= len(self.classes)):
@@ -156,7 +156,7 @@ class ClassCondition(Condition):
 
     def unconditional(self, x: Images) -> Tensor:
         "-1 for each image"
-        return torch.full((len(x),), -1, device=x.device)
+        return torch.full((x.shape[0],), -1, device=x.device)
 
     def component(self, value: Tensor) -> Tensor:
         "The class itself; -1: all images"
@@ -235,7 +235,7 @@ class MultiLabelCondition(Condition):
 
     def unconditional(self, x: Images) -> Tensor:
         "A row of NaN for each image"
-        return torch.full((len(x), len(self.labels)), torch.nan, device=x.device)
+        return torch.full((x.shape[0], len(self.labels)), torch.nan, device=x.device)
 
     def titles(self, value: Tensor) -> list[str]:
         "Names of the labels that each row has"
@@ -243,7 +243,7 @@ class MultiLabelCondition(Condition):
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
         "Rows of the table, weighted by the labels; the last one where they are missing"
-        return torch.where(self.missing(value)[:, None], table[-1], value.nan_to_num() @ table[:-1])
+        return torch.where(self.missing(value)[:, None], table[-1], value.nan_to_num().to(table.dtype) @ table[:-1])
 
     def pick(self, n: int, wanted: Any = None) -> Tensor:
         "A row for each of n samples from lists of names or a tensor of rows, in turn; None: each label by itself"
@@ -313,7 +313,7 @@ class ImageCondition(Condition):
 
     def unconditional(self, x: Images) -> Tensor:
         "An image of the mean, which is 0 after normalization"
-        return x.new_zeros(len(x), self.n_channels, *x.shape[2:])
+        return x.new_zeros(x.shape[0], self.n_channels, *x.shape[2:])
 
     def normalized(self, value: Tensor, mean: Tensor, std: float) -> Tensor:
         "The image with mean 0 and standard deviation 1"
@@ -342,7 +342,7 @@ class AugmentationCondition(Condition):
 
     def unconditional(self, x: Images) -> Tensor:
         "Zeros: not augmented"
-        return torch.zeros(len(x), len(self.changes), device=x.device)
+        return torch.zeros(x.shape[0], len(self.changes), device=x.device)
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
         "Rows of the table, weighted by the changes"
@@ -359,11 +359,11 @@ class NoCondition(Condition):
 
     def missing(self, value: Tensor) -> Tensor:
         "All rows"
-        return torch.ones(len(value), dtype=torch.bool, device=value.device)
+        return torch.ones(value.shape[0], dtype=torch.bool, device=value.device)
 
     def unconditional(self, x: Images) -> Tensor:
         "0 for each image"
-        return torch.zeros(len(x), device=x.device)
+        return torch.zeros(x.shape[0], device=x.device)
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
         "The only row of the table for each image"

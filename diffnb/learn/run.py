@@ -24,7 +24,7 @@ from ..core.random import check_default_dtype
 from ..core.machine import check_space, cpu_capabilities, lock_folder, pick_device, shell_path, write_atomic
 from ..data.spec import spec_from
 from ..denoise.recipe import Recipe, recipes
-from ..denoise.denoiser import Denoiser
+from ..denoise.denoiser import Denoiser, make_network
 from ..train.unet import UNet, unet
 from ..train.budget import TrainState
 from ..train.loop import ProcessGroup, TrainOptions
@@ -461,7 +461,7 @@ def load(
     path: Path | str,                   # a run folder
     device: str = 'auto',               # 'auto', 'cpu', 'cuda', …
     recipe: Recipe | None = None,       # None: the one on the card
-    net: Callable | nn.Module | None = None,  # network, or function (spec, seed) -> network; None: the card's U-Net
+    net: Callable | nn.Module | None = None,  # the function or class that Learner was given; None: the card's U-Net
 ) -> Denoiser:
     "The denoiser of a run folder. Raises `InputError` if it is incomplete or unfit, warns if its recipe has changed"
     check_default_dtype()
@@ -475,14 +475,19 @@ def load(
     spec, found = _spec_of(path, card), _recipe_of(path, card, recipe)
     _check_sizes(file, card, spec, found, own=net is not None)
     try:
-        precond = found.precond.blank(spec, card['precond'])
-        denoise = Denoiser(_network_of(card, net, spec), spec, replace(found, precond=precond))
-        denoise.load_state_dict(load_file(file))
+        precond, weights = found.precond.blank(spec, card['precond']), load_file(file)
+        given = unet(spec, **card['net']) if net is None else net
     except (SafetensorError, RuntimeError, KeyError, TypeError) as e:
         why = ' '.join(str(e).split())[:200]
-        advice = (f"its card ({why}); copy the run again or train again" if net is None else
-                  f"the network of net= ({why}); pass what Learner was given")
-        raise InputError(f"{file} does not fit {advice}") from None
+        raise InputError(f"{file} does not fit its card ({why}); copy the run again or train again") from None
+    denoise = Denoiser(make_network(given, spec), spec, replace(found, precond=precond),
+                       cond_drop=card['training'].get('cond_drop'))
+    if misfits := _misfits(weights, denoise.state_dict()):
+        advice = (f"its card ({misfits}); copy the run again or train again" if net is None else
+                  f"the network of net= ({misfits}); pass the function or class that Learner was given, with the same "
+                  "settings")
+        raise InputError(f"{file} does not fit {advice}")
+    denoise.load_state_dict(weights)
     return denoise.to(pick_device(device)).requires_grad_(False).eval()
 
 def _intact_model(path, card):
@@ -533,9 +538,14 @@ def _check_sizes(file, card, spec, recipe, own): # shapes on the card against th
             a, b = made.get(k), saved.get(k)
             if a != b: fail(f'spec and {name}', f'{k} is {a} by the card, {b} in the file')
 
-def _network_of(card, net, spec): # from the card, or from what Learner took
-    if net is None: return unet(spec, **card['net'])
-    return net if isinstance(net, nn.Module) else net(spec, 0)
+def _misfits(saved, mine): # how the tensors of a run and of a network differ, '' if they do not
+    kinds = {'only in the run': saved.keys() - mine.keys(), 'only in the network': mine.keys() - saved.keys()}
+    sizes = [k for k in sorted(saved.keys() & mine.keys()) if saved[k].shape != mine[k].shape]
+    found = [f"{name}: {_first(sorted(keys))}" for name, keys in kinds.items() if keys]
+    other = [f"{k} is {tuple(saved[k].shape)} in the run, {tuple(mine[k].shape)} in the network" for k in sizes]
+    return '; '.join(found + ([_first(other)] if other else []))
+
+def _first(names): return ', '.join(names[:2]) + (f' and {len(names) - 2} more' if len(names) > 2 else '')
 
 def _recipe_of(path, card, recipe): # the recipe that a card names, checked against what it computed then
     if recipe is None and card['recipe'] not in recipes:

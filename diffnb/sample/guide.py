@@ -6,11 +6,12 @@
 __all__ = ['Guided', 'cfg']
 
 # %% ../../nbs/sample/06_guide.ipynb #64480435
-import math
+import math, warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, Sigmas
+from ..denoise.denoiser import Denoiser
 from .loop import network_evals
 
 # %% ../../nbs/sample/06_guide.ipynb #87925d68
@@ -42,7 +43,23 @@ def cfg(
     scale: float,                       # 0 ignores the condition, 1 is `denoise` itself, above 1 exaggerates
     drop: Sequence[str] = ('label',),   # conditions that the unconditional call leaves out
 ) -> Denoise:
-    "Classifier-free guidance (arXiv:2207.12598); `denoise` itself, at no extra cost, if scale is 1"
+    "Classifier-free guidance (arXiv:2207.12598); `denoise` itself if scale is 1. Raises `InputError` for bad arguments"
     if not math.isfinite(scale):
         raise InputError(f"guidance scale (={scale}) must be a finite number; 1 is no guidance, 1 to 4 is usual")
-    return denoise if scale == 1 else Guided(denoise, scale, drop)
+    if isinstance(drop, str) or not drop:
+        raise InputError(f"drop (={drop!r}) must be a sequence of names of conditions, such as ('label',)")
+    if scale == 1: return denoise
+    if isinstance(denoise, Denoiser): _check_drop(denoise, drop)
+    return Guided(denoise, scale, drop)
+
+def _check_drop(denoise: Denoiser, drop: Sequence[str]) -> None:
+    known = denoise.spec.conditions
+    for k in drop:
+        if k not in known:
+            raise InputError(f"guidance by the condition {k!r}, which this model does not have; "
+                             f"allowed: {', '.join(known) or 'none, it has no conditions'}")
+        if not known[k].droppable:
+            warnings.warn(f"guidance by {k!r}, which no training hides: leave it out of drop", stacklevel=3)
+        elif denoise.cond_drop == 0:
+            warnings.warn(f"guidance by {k!r} of a model trained with cond_drop=0, which never met it hidden: its "
+                          "unconditional estimate is untrained; train with TrainOptions(cond_drop=.1)", stacklevel=3)

@@ -115,7 +115,7 @@ def exp_adams_weights(
     rows = torch.tensor([[s**k for s in offsets] for k in powers], dtype=torch.float64)
     return torch.linalg.solve(rows, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
 
-_max_weight = 6.   # of the estimates of a step: the sum of absolute weights; two estimates keep below it in DDPM's tables
+_max_weight = 6.   # sum of absolute weights of the estimates of a step; below it are two estimates in DDPM's tables
 
 def extrapolate(
     nodes: Sequence[tuple[float, Images, Images]],   # (sigma, x, denoised) of known estimates
@@ -123,7 +123,7 @@ def extrapolate(
     sigma_next: float,           # level where it ends, > 0
     down: float | None = None,   # level after the update, if noise then raises it to sigma_next; None: sigma_next
 ) -> Images:
-    "One estimate for all between `sigma` and `sigma_next`, without the oldest nodes where its weights sum to more than 6"
+    "One estimate for all between `sigma` and `sigma_next`; leaves the oldest nodes out where weights are large"
     down = sigma_next if down is None else down
     offsets = [math.log(sigma / s) / math.log(sigma / sigma_next) for s, _, _ in nodes]
     weights = exp_adams_weights(offsets, math.log(sigma / down) if down else math.inf)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from ..core.types import Images, InputError
+from ..core.types import Images, InputError, append_dims
 from ..core.random import rng
 from ..data.conditions import Condition, NoCondition
 from ..data.spec import DataSpec
@@ -47,7 +47,8 @@ class Embed(nn.Module):
         cond: Mapping[str, Tensor | None],  # a missing key or None: the missing value
     ) -> Tensor:                            # (B, dim)
         "Sum of the embeddings"
-        code = self.level(fourier_embedding(c_noise))
+        first = self.level.get_submodule('0').get_parameter('weight')
+        code = self.level(fourier_embedding(c_noise).to(first.dtype))
         for k, c in self.conditions.items():
             value, table = cond.get(k), self.tables[k].get_parameter('weight')
             code = code + c.embed(c.unconditional(c_noise) if value is None else value, table)
@@ -67,6 +68,8 @@ def adaptive_group_norm(
 ) -> Images:                # like `h`
     "Group norm in which every item has a scale and a shift of its own"
     b, c, *size = h.shape
+    if torch.compiler.is_exporting():       # the number of groups below depends on the batch, which a graph cannot have
+        return F.group_norm(h, groups) * append_dims(scale, h) + append_dims(shift, h)
     one = h.reshape(1, b * c, *size)
     return F.group_norm(one, b * groups, scale.reshape(-1), shift.reshape(-1)).view(h.shape)
 
