@@ -92,7 +92,7 @@ class DataBlock:
         try: return self.item(source, i, name)
         except InputError as e: return e
 
-    def _named(self, source: Any) -> 'DataBlock':      # with the names of classes that a data set of `datasets` declares
+    def _named(self, source: Any) -> 'DataBlock':      # with the class names that a data set of `datasets` declares
         def named(t: Field, column: Any) -> Field:
             names = class_names(source, column) if isinstance(t, Category) and not t.vocab else None
             return type(t)(names) if names and isinstance(t, Category) else t
@@ -391,7 +391,8 @@ def _below(paths: list[list[str]], of: set[int] | None = None) -> list[list[str]
     return [p[n:] if of is None or i in of else p for i, p in enumerate(paths)]
 
 def _image_loaders(items: Sequence[Any], read: _Read, layout: _Layout, classes: list[str] | None, size: int, bs: int,
-                   about: dict[str, Any], left_out: list[Skipped], bad: dict[int, Skipped], verbose: bool) -> DataLoaders:
+                   about: dict[str, Any], left_out: list[Skipped], bad: dict[int, Skipped], verbose: bool,
+                   ) -> DataLoaders:
     "Loaders of the items that were read, and a summary"
     train, valid = layout.train, layout.valid
     if not train or len(train) + len(valid or []) < 2:
@@ -462,7 +463,7 @@ def dataset_loaders(
     about = dict(kind='dataset', name=name, data=name, sha256=sha.hexdigest())
     return _image_loaders(items, read, layout, classes, size, bs, about, [*bad.values()], bad, verbose)
 
-def _train_and_held(parts: Mapping[Any, Any]) -> tuple[Any, Any, str]:      # training part, held-out part or None, its name
+def _train_and_held(parts: Mapping[Any, Any]) -> tuple[Any, Any, str]:    # training part, held-out part, its name
     if not all(hasattr(part, '__len__') for part in parts.values()):
         raise InputError("a data set that can only be iterated; make a DataBlock, or open it without streaming")
     train = next((parts[k] for k in parts if k in _parts['train']), None)
@@ -531,5 +532,5 @@ def open_data(
 
 def _fashion(data: str | Path, size: int | None, bs: int, verbose: bool) -> DataLoaders:
     if size is not None:
-        raise InputError(f"size {size} is for folders of images, Fashion-MNIST has 28x28; leave it out, or give a folder")
+        raise InputError(f"size {size} is for folders of images, Fashion-MNIST has 28x28; leave it out")
     return fashion_mnist(data, bs, verbose)

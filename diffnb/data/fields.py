@@ -287,7 +287,7 @@ def _plain(v: Any) -> Any:         # the Python value of a scalar of numpy or to
     if type(v).__name__ in ('NAType', 'NaTType'): return None
     return v.item() if isinstance(v, np.generic) or isinstance(v, (np.ndarray, Tensor)) and v.ndim == 0 else v
 
-def _class(v: Any) -> Any:         # a label as a string, int, float, bool or None; 2.0 is 2, as a table with gaps has it
+def _class(v: Any) -> Any:         # a label as a string, number, bool or None; 2.0 is 2, as in a table with gaps
     v = _plain(v)
     if _not_a_value(v): return None
     if isinstance(v, bytes):

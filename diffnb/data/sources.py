@@ -162,7 +162,8 @@ def find_fashion_mnist(
     "Fashion-MNIST from `source`. 'auto' tries the system's package, the hub's cache, the hub, and the embedded sample"
     if source == 'embedded': return embedded()
     if source == 'hub': return hub()
-    if not str(source).strip(): raise InputError(f"source {source!r}; allowed: {', '.join(fashion_sources)}, or a folder")
+    if not str(source).strip():
+        raise InputError(f"source {source!r}; allowed: {', '.join(fashion_sources)}, or a folder")
     if source != 'auto': return read_idx_folder(source)
     missed = [] if system_folder.is_dir() else [f'there is no {system_folder}']
     for place in (partial(read_idx_folder, system_folder), partial(hub, local=True), hub)[len(missed):]:

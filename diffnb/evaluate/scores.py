@@ -291,7 +291,7 @@ def read_images(
     path: Path | str,        # an .npz file or a folder of images
     spec: DataSpec,          # declared shape and range
 ) -> LabelledImages:
-    "Images and labels from files, read as for training but not resized; raises `InputError` with the file that does not fit"
+    "Images and labels from files, not resized; raises `InputError` that names a file that does not fit"
     path = Path(path)
     found = _read_folder(path, spec) if path.is_dir() else _read_npz(path)
     check_images(found.images, spec)
@@ -305,7 +305,8 @@ def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
     for p in found.files:
         try: image = open_image(p)
         except InputError as e:
-            raise InputError(f"{p}: {e}; a folder to be scored holds images of {_size(spec)} and nothing else") from None
+            raise InputError(f"{p}: {e}; a folder to be scored holds images of {_size(spec)} "
+                             "and nothing else") from None
         if spec.shape[0] < 3 and _has_color(image):
             raise InputError(f"{p} is in color, the scores are for {_size(spec)}; convert it yourself if it is meant")
         x.append(field.encode(image))
