@@ -313,6 +313,7 @@ class Checkpoint(Callback):
                              f"{learn.state.i}: go on from it with learn.resume({str(self.run)!r}), or choose a new "
                              "folder")
         check_space(self.run, _run_size(learn) - sum(f.stat().st_size for f in there))
+        for left in self.run.glob('log.jsonl.*.part'): left.unlink()    # by a process that died while it wrote
         if learn.resumed_from == self.run.resolve() and log.exists():
             lines = log.read_text().splitlines(True)
             write_atomic(log, lambda tmp: tmp.write_text(''.join(lines[:learn.state.i])))

@@ -465,7 +465,7 @@ def _job(
 def train(
     minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # of training (default: 2)
     steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # or optimizer steps, instead of minutes
-    data: str = 'auto',           # auto, embedded, hub, or a folder: of images, or with the files of Fashion-MNIST
+    data: _Path = 'auto',         # auto, embedded, hub, or a folder: of images, of a saved data set, or of Fashion-MNIST
     size: Annotated[int, _number(int, 4, 1024)] | None = None, # edge of images from a folder (default: 32)
     out: _Path | None = None,     # folder for the run (default: runs/DATE-TIME-SEED)
     seed: _Seed = 0,              # seed of weights, data order, noise and samples
@@ -765,7 +765,7 @@ def diffnb_eval() -> None:
 # %% ../../nbs/use/03_cli.ipynb #3ecd2845
 def bench(
     out: _Path | None = None,    # folder for the table (default: bench/DATE-TIME-SEED)
-    data: str = 'auto',          # auto, embedded, hub, or a folder with the files of Fashion-MNIST
+    data: _Path = 'auto',        # auto, embedded, hub, or a folder with the files of Fashion-MNIST
     net: str = 'small',          # tiny, small or base
     bs: Annotated[int, _number(int, 1, 2**20)] = 64, # images in a batch
     seconds: Annotated[float, _number(float, 0, 3600)] = 1., # how long one thing is timed before the other
