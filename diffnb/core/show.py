@@ -19,7 +19,7 @@ def _check_images(images: Tensor, **whole: int) -> None: # numbers that must be 
     if images.dtype != torch.uint8:
         raise InputError(f"got images of {images.dtype}; only uint8 images are drawn: convert with DataSpec.to_uint8")
     if images.ndim != 4 or not 1 <= images.shape[1] <= 4 or not images.numel():
-        raise InputError(f"got images of shape {tuple(images.shape)}; allowed: (N, C, H, W) with at least one image and "
+        raise InputError(f"got images of shape {tuple(images.shape)}; allowed: (N, C, H, W) with one image or more and "
                          "1 to 4 channels")
     for name, v in whole.items():
         if v < 1 or v != int(v): raise InputError(f"{name} (={v}) must be a whole number, 1 or more")

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from ..core.types import Batch, InputError
+from ..core.types import Batch, InputError, count
 from ..core.random import rng
 from ..core.show import show_images
-from .files import Skipped, n_of
+from .files import Skipped
 from .conditions import AugmentationCondition, Condition
 from .spec import DataSpec
 from .fields import Field
@@ -56,7 +56,7 @@ def checked_split(
     worst = both.min() if both.min() < 0 else both.max()
     if not 0 <= worst < n: raise InputError(f"the split names item {worst.item()}, there are {n}")
     twice = len(both) - len(both.unique())
-    if twice: raise InputError(f"the split overlaps: {n_of(twice, 'item is', 'items are')} named twice")
+    if twice: raise InputError(f"the split overlaps: {count(twice, 'item')} named twice")
     return train, valid
 
 # %% ../../nbs/data/05_batches.ipynb #59fca658
@@ -328,7 +328,7 @@ class DataLoaders:
     def __repr__(self) -> str:
         s, n = self.spec, 'a stream' if isinstance(self.train, IterableStyle) else f'{len(self.train):,}'
         mean = ', '.join(f'{m:.3f}' for m in s.mean)
-        skipped = f", {n_of(len(self.bad), 'item')} skipped" if self.bad else ''
+        skipped = f", {count(len(self.bad), 'item')} skipped" if self.bad else ''
         given = ', '.join(f'{k} ({len(c.names)})' if c.names else k for k, c in s.conditions.items())
         return (f"{n} + {len(self.valid):,} images {s.shape} in {s.lo:g}…{s.hi:g}, mean {mean}, std {s.std:.3f}, "
                 f"conditions: {given or 'none'}, batches of {self.bs}{skipped}")

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from ..core.types import Batch, InputError
+from ..core.types import Batch, InputError, count
 from .spec import DataSpec, channel_stats
-from .files import Skipped, find_images, n_of, natural_order, open_image, skipped_lines
+from .files import Skipped, find_images, natural_order, open_image, skipped_lines
 from .fields import Category, Field, Image, Numbers, brief, is_missing, leave_out
 from .sources import fashion_classes, fashion_sources, find_fashion_mnist, has_idx_files, is_saved
 from .sources import open_dataset
@@ -132,7 +132,7 @@ class DataBlock:
             split = checked_split(*self.split(n), n)
             if stream: dls = block._map_style(source, split, found, bad, n_measure, workers)
             else: dls = block._in_memory(source, split, found, bad)
-        if bad and verbose: print('\n  '.join([f"{n_of(len(bad), 'item')} skipped:", *skipped_lines(bad.values())]))
+        if bad and verbose: print('\n  '.join([f"{count(len(bad), 'item')} skipped:", *skipped_lines(bad.values())]))
         return dls
 
     def _fitted(self, source: Any, names: Sequence[str], split: Sequence[Tensor], bad: _Bad,
@@ -154,7 +154,7 @@ class DataBlock:
         "Training and held-out indices of usable items, at least a batch for training"
         parts = _usable(split, bad)
         if not 1 <= self.bs <= len(parts[0]):
-            raise InputError(f"batch size {self.bs} with {n_of(len(parts[0]), 'training item')}; "
+            raise InputError(f"batch size {self.bs} with {count(len(parts[0]), 'training item')}; "
                              f"allowed: 1 to {len(parts[0])}{_because(bad)}")
         return parts
 
@@ -277,13 +277,13 @@ def _usable(split: Sequence[Tensor], bad: _Bad) -> list[Tensor]:
     "Training and held-out indices without the bad items; raises `InputError` with the first reasons if one is empty"
     parts = [torch.tensor([i for i in part.tolist() if i not in (bad or {})], dtype=torch.long) for part in split]
     if not all(map(len, parts)):
-        raise InputError(f"the split leaves {len(parts[0])} training and {n_of(len(parts[1]), 'held-out item')} of "
+        raise InputError(f"the split leaves {len(parts[0])} training and {count(len(parts[1]), 'held-out item')} of "
                          f"{sum(map(len, split))}; both need at least one{_because(bad)}")
     return parts
 
 def _because(bad: _Bad) -> str:                       # why items were skipped, for the end of a message
     if not bad: return ''
-    return f". {n_of(len(bad), 'item')} skipped: {'; '.join(skipped_lines(bad.values())[:3])}"
+    return f". {count(len(bad), 'item')} skipped: {'; '.join(skipped_lines(bad.values())[:3])}"
 
 def _rows(column: Any, idx: Tensor) -> Any:           # items of a column of the source
     if isinstance(column, np.ndarray): return column[idx.numpy()]
@@ -397,7 +397,7 @@ def _image_loaders(items: Sequence[Any], read: _Read, layout: _Layout, classes: 
     train, valid = layout.train, layout.valid
     if not train or len(train) + len(valid or []) < 2:
         because = '; '.join(skipped_lines(left_out)[:3])
-        raise InputError(f"{n_of(len(train), 'image')} of {about['name']} can be used for training, needed are two"
+        raise InputError(f"{count(len(train), 'image')} of {about['name']} can be used for training, needed are two"
                          + (f". Left out: {because}" if because else ''))
     if not valid: train, valid = ([train[i] for i in part.tolist()] for part in split_random(.1)(len(train)))
     used = train + valid
@@ -424,8 +424,8 @@ def _summary(dls: DataLoaders, classes: list[str], n_without: int, n_left_out: i
     source = dls.source
     yield f"{source['name']}: {dls}"
     shown = ', '.join(classes[:10]) + (', …' if len(classes) > 10 else '')
-    if classes: yield f"  {n_of(len(classes), 'class', 'classes')}: {shown}"
-    if classes and n_without: yield f"  {n_of(n_without, 'image')} without a class, used all the same"
+    if classes: yield f"  {count(len(classes), 'class')}: {shown}"
+    if classes and n_without: yield f"  {count(n_without, 'image')} without a class, used all the same"
     yield f"  {source['split']}"
     if dls.bs < source['bs']: yield f"  batches of {dls.bs}: there are fewer than {source['bs']} training images"
     if n_left_out: yield f"  {n_left_out:,} left out:"

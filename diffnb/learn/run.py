@@ -512,8 +512,8 @@ def _spec_of(path, card): # of the data, its numbers and names checked
             if not all(isinstance(v, str) for v in c.names) or isinstance(c.names, str):
                 raise InputError(f"conditions.{k} has names that are not text")
     except (InputError, TypeError) as e:
-        raise InputError(f"{path}/card.json, spec: {e}; it is damaged or of another version: train again or give another "
-                         "folder") from None
+        raise InputError(f"{path}/card.json, spec: {e}; it is damaged or of another version: train again or give "
+                         "another folder") from None
     return spec
 
 def _check_sizes(file, card, spec, recipe, own): # shapes on the card against those in the file; nothing is allocated

@@ -465,7 +465,7 @@ def _job(
 def train(
     minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # of training (default: 2)
     steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # or optimizer steps, instead of minutes
-    data: _Path = 'auto',         # auto, embedded, hub, or a folder: of images, of a saved data set, or of Fashion-MNIST
+    data: _Path = 'auto',         # auto, embedded, hub, or a folder: of images, a saved data set, or Fashion-MNIST
     size: Annotated[int, _number(int, 4, 1024)] | None = None, # edge of images from a folder (default: 32)
     out: _Path | None = None,     # folder for the run (default: runs/DATE-TIME-SEED)
     seed: _Seed = 0,              # seed of weights, data order, noise and samples
@@ -736,9 +736,9 @@ def _print_scores(scores: 'Mapping[str, Mapping[str, Score]]', n: int, data: str
 
 def evaluate(
     what: list[_Path],           # run folders, .npz files or folders of images (default: the model inside the package)
-    n: Annotated[int, _number(int, 40, 10**6)] | None = None, # samples of a run, real images for the floor (default: 2000)
+    n: Annotated[int, _number(int, 40, 10**6)] | None = None, # samples, and real images (default: 2000)
     data: str | None = None,     # real images: auto, embedded, hub, or a folder (default: those of each run, or auto)
-    size: Annotated[int, _number(int, 4, 1024)] = 32, # edge of images from a --data folder, if there is no run that says it
+    size: Annotated[int, _number(int, 4, 1024)] = 32, # edge of images from a --data folder, without a run
     seed: _Seed = 0,             # seed of the samples
     device: str = 'auto',        # auto, cpu, cuda, ...
 ) -> None:
