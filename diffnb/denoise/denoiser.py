@@ -69,7 +69,8 @@ class Denoiser(nn.Module):
                 raise InputError(f"condition {k!r} is not known to this model; "
                                  f"allowed: {', '.join(self.spec.conditions) or 'none'}")
             if not isinstance(v, Tensor):
-                raise InputError(f"condition {k!r} is {type(v).__name__} {str(v)[:60]}: give a tensor with a row for "
+                short = ' '.join(str(v).split())[:60]
+                raise InputError(f"condition {k!r} is {type(v).__name__} {short}: give a tensor with a row for "
                                  f"each image, such as spec.conditions[{k!r}].pick({len(x)}, …) makes")
             self.spec.conditions[k].check(v, len(x))
             if v.ndim == 4 and v.shape[2:] != x.shape[2:]:
