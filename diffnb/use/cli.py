@@ -279,6 +279,7 @@ def _damage(found: Any) -> str | None:
         if k not in kept: return f'options.{k} is missing'
     for k, v in {**kept, **budget}.items():
         default = params[k].default if k in params else v
+        if k in kept and v is default: continue
         kinds = (int, float) if default is None else (type(default),)
         if k not in params or type(v) not in kinds: return f'{k} is {v!r}'
         try: _reader(params[k].annotation)(str(v))
