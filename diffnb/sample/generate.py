@@ -38,7 +38,8 @@ def sample(
     given = {k: v for k, v in cond.items() if v is not None}
     for k, v in given.items():
         if not isinstance(v, Tensor):
-            raise InputError(f"{k} is {type(v).__name__} {' '.join(str(v).split())[:60]}: conditions are tensors with a row for each "
+            short = ' '.join(str(v).split())[:60]
+            raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
                              "sample, and sample has no other argument of that name; pick_conditions makes them")
     n = max((len(v) for v in given.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in given.values()):
