@@ -99,7 +99,7 @@ def _other_dtype(net: Any, x: Tensor) -> str: # what to do if no weight has the 
             "convert one of them, such as by x.float() or .to(x.dtype) of the denoiser")
 
 def make_network(
-    net: Callable | nn.Module,    # function or class (spec) or (spec, seed) -> network; or a network, returned as it is
+    net: Callable | nn.Module,    # function or class (spec) or (spec, seed) -> network; or a network, returned as is
     spec: DataSpec,               # with the channels that the preconditioner shows
     seed: int = 0,                # seed of its first weights, also of those that are drawn from torch's generator
 ) -> nn.Module:
@@ -108,27 +108,24 @@ def make_network(
     if not callable(net):
         raise InputError(f"net (={net!r}) must be a function (spec, seed) -> network, such as unet or "
                          "partial(unet, width=56), or a network")
-    args, kwargs = _factory_arguments(net, spec, seed)
+    keywords = _seed_of(net, spec, seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        made = net(*args, **kwargs)
+        made = net(spec, **keywords)
     if not isinstance(made, nn.Module):
         raise InputError(f"net returned {type(made).__name__}; it must return an nn.Module, which has parameters to "
                          "train")
     return made
 
-def _factory_arguments(net: Callable, spec: DataSpec, seed: int) -> tuple[tuple, dict[str, Any]]:
+def _seed_of(net: Callable, spec: DataSpec, seed: int) -> dict[str, int]: # as a keyword, if `net` takes one
     try: signature = inspect.signature(net)
-    except ValueError: return (spec, seed), {}
-    takes = signature.parameters.values()
-    required = [p for p in takes if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    args, kwargs = (spec, seed) if len(required) == 2 else (spec,), {}
-    if 'seed' in signature.parameters: args, kwargs = (spec,), {'seed': seed}
-    try: signature.bind(*args, **kwargs)
+    except ValueError: return {}                              # there is no signature to look at
+    kwargs = {'seed': seed} if 'seed' in signature.parameters else {}
+    try: signature.bind(spec, **kwargs)
     except TypeError as e:
-        raise InputError(f"net={getattr(net, '__name__', net)} takes {signature}, and is called with (spec) or "
-                         f"(spec, seed) ({e}): fix its other arguments with partial(…)") from None
-    return args, kwargs
+        raise InputError(f"net={getattr(net, '__name__', net)} takes {signature}, and is called with spec and, if it "
+                         f"has an argument of that name, seed ({e}): fix its other arguments with partial(…)") from None
+    return kwargs
 
 def check_network(
     net: Callable[..., Tensor],   # as for `Denoiser`
