@@ -39,13 +39,8 @@ def sample(
     for k, v in given.items():
         if not isinstance(v, Tensor):
             short = ' '.join(str(v).split())[:60]
-<<<<<<< HEAD
-            raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each sample; "
-                             "sample has no other argument of that name, and pick_conditions makes them")
-=======
             raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
                              "sample, and sample has no other argument of that name; pick_conditions makes them")
->>>>>>> h3/main
     n = max((len(v) for v in given.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in given.values()):
         raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, "
