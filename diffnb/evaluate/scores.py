@@ -68,23 +68,28 @@ def _default_spaces(spec: DataSpec, ref: Tensor) -> list[Features]:
 def score_table(
     rows: Mapping[str, Mapping[str, Score]],   # name of a set -> what `score_images` returned
     names: Sequence[str],                      # scores to show, in this order
-    width: int | None = None,                  # columns at which long names of sets are continued below; None: never
+    width: int | None = None,                  # columns of the table, for which long names are cut; None: any
 ) -> str:
     "A line for each set, a column for each score with its interval"
     def cell(s: Score) -> str: return f'{s.value:.3g}' + (f' ({s.lo:.3g} to {s.hi:.3g})' if s.lo == s.lo else '')
     cells = [[cell(scores[n]) if n in scores else '' for n in names] for scores in rows.values()]
-    if width is not None:
-        width -= sum(2 + max([len(n), *(len(row[k]) for row in cells)]) for k, n in enumerate(names))
-    lines = [[k if width is None else textwrap.fill(k, max(8, width), break_on_hyphens=False), *row]
-             for k, row in zip(rows, cells)]
+    taken = sum(2 + max([len(n), *(len(row[k]) for row in cells)]) for k, n in enumerate(names))
+    shown = list(rows) if width is None else _cut(list(rows), max(8, width - taken))
+    lines = [[k, *row] for k, row in zip(shown, cells)]
     return tabulate(lines, headers=['', *names], stralign='right', colalign=('left',), disable_numparse=True)
+
+def _cut(names: Sequence[str], width: int) -> list[str]:
+    "Names without a part of their middle, or continued below if that would make two the same"
+    head = width // 3
+    cut = [n if len(n) <= width else f'{n[:head]}…{n[head + 1 - width:]}' for n in names]
+    return cut if len(set(cut)) == len(set(names)) else [textwrap.fill(n, width, break_on_hyphens=False) for n in names]
 
 def main_scores(
     scores: Mapping[str, Score],
 ) -> list[str]:
-    "Names of the scores that say most: distance and coverage in each space, one kernel distance, accuracy"
-    of = lambda kind: [n for n in scores if n.startswith(f'{kind} ')]
-    return [*of('FD'), *of('coverage'), *of('KID')[:1], *(n for n in scores if n == 'accuracy')]
+    "Names of the scores that say most: the distance in each space, coverage in the first, accuracy"
+    of = lambda kind: [n for n in scores if n.startswith(kind)]
+    return [*of('FD '), *of('coverage ')[:1], *of('accuracy')]
 
 # %% ../../nbs/evaluate/03_scores.ipynb #20d86672
 class Evaluation(NamedTuple):
@@ -93,7 +98,7 @@ class Evaluation(NamedTuple):
     floor: dict[str, Score]
 
     def __str__(self) -> str:
-        names = [n for n in main_scores(self.samples) if n.split()[0] in ('FD', 'accuracy')]
+        names = [n for n in main_scores(self.samples) if not n.startswith('coverage')]
         return score_table({'samples': self.samples, 'floor (real images)': self.floor}, names)
 
 def scored_number(
@@ -362,8 +367,7 @@ def report(
     else: right.axis('off')
     low = fig.add_axes((.01, .02, .98, .16))
     low.axis('off')
-    names = [n for n in main_scores(scores) if not n.startswith('KID ')]
-    text = score_table({'samples': scores, 'floor (real images)': floor}, names)
+    text = score_table({'samples': scores, 'floor (real images)': floor}, main_scores(scores))
     low.text(0, 1, text, family='monospace', fontsize=7, va='top')
     fig.suptitle(title)
     return fig

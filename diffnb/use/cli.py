@@ -729,7 +729,7 @@ def _score_all(groups: Sequence[_Group], seed: int) -> 'list[tuple[RealImages, d
         return [(r, _score_group(g, r, seed, done)) for g, r in zip(groups, real)]
 
 def _print_scores(scores: 'Mapping[str, Mapping[str, Score]]', n: int, data: str) -> None:
-    "Tables of two scores side by side, at most 80 columns wide"
+    "The main scores, two side by side in tables of at most 80 columns"
     from diffnb.evaluate.scores import main_scores, score_table
     print(f'\n{n:,} images each, against {data}')
     names = main_scores({k: s for row in scores.values() for k, s in row.items()})
