@@ -71,11 +71,11 @@ def leave_out(
     i: int,                            # number of the item
     name: str,                         # of the item, in a few words
     reason: str,
-    bad: dict[int, Skipped] | None,    # gets the item
+    bad: dict[int, Skipped] | None,    # gets the item, with the first reason
 ) -> None:
     "Note an item that cannot be used in `bad`, or raise `InputError` without it"
     if bad is None: raise InputError(f"item {i} ({name}): {reason}; or on_error='skip'") from None
-    bad[i] = Skipped(name, reason)
+    bad.setdefault(i, Skipped(name, reason))
 
 # %% ../../nbs/data/03_fields.ipynb #748f8b07
 class Image(Field):
