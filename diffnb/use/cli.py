@@ -278,10 +278,11 @@ def _damage(found: Any) -> str | None:
     for k in ('data', 'size', 'net', 'seed', 'bs', 'lr', 'precision'):
         if k not in kept: return f'options.{k} is missing'
     for k, v in {**kept, **budget}.items():
-        default = params[k].default if k in params else v
-        if k in kept and v is default: continue
+        if k not in params: return f'{k} is {v!r}'
+        if k in kept and v is params[k].default: continue
+        default = params[k].default
         kinds = (int, float) if default is None else (type(default),)
-        if k not in params or type(v) not in kinds: return f'{k} is {v!r}'
+        if type(v) not in kinds: return f'{k} is {v!r}'
         try: _reader(params[k].annotation)(str(v))
         except argparse.ArgumentTypeError as e: return f'{k} is {e}'
     return None
