@@ -422,7 +422,7 @@ class _Items(Sequence):            # some items of a sequence, taken when they a
 
 def _summary(dls: DataLoaders, classes: list[str], n_without: int, n_left_out: int) -> Iterator[str]:
     source = dls.source
-    yield f"{source['name']}: {dls}"
+    yield f"{source['name']}: {replace(dls, bad={})}"      # what is left out has lines of its own
     shown = ', '.join(classes[:10]) + (', …' if len(classes) > 10 else '')
     if classes: yield f"  {count(len(classes), 'class')}: {shown}"
     if classes and n_without: yield f"  {count(n_without, 'image')} without a class, used all the same"
