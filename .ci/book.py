@@ -1,16 +1,13 @@
-"""What the site needs besides its pages (links to their sources, defaults that say what they are), and pages run again.
+"""Links of a page to its source, and pages run again.
 
 `settings.ini` names `diffnb_ci.book`: an editable install makes this folder importable under that name.
 """
 import base64
-import inspect
 import io
 import json
 import os
 import re
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 
 # Links
@@ -34,42 +31,6 @@ class PageLinks:
         where = Path(self.nb.path_).resolve().relative_to(config.config_path.resolve()).as_posix()
         lines = ''.join(f'  - {json.dumps(link)}\n' for link in page_links(where, config.git_url, config.branch))
         front.source = re.sub(r'\n---\s*\Z', lambda m: f'\ncode-links:\n{lines}---\n', front.source)
-
-
-# Signatures
-
-def default_text(value):
-    "A default value as a reader would write it: functions by name, those that a call made as that call"
-    if isinstance(value, dict): return f"dict({', '.join(f'{k}={default_text(v)}' for k, v in value.items())})"
-    if type(value) in (list, tuple, set) and value:
-        comma = ',' if type(value) is tuple and len(value) == 1 else ''
-        return repr(value)[0] + ', '.join(map(default_text, value)) + comma + repr(value)[-1]
-    if isinstance(value, partial):
-        name = default_text(value.func)
-        fixed = [*map(default_text, value.args), *(f'{k}={default_text(v)}' for k, v in value.keywords.items())]
-    elif inspect.ismodule(value): return value.__name__
-    elif not callable(value): return without_addresses(repr(value))
-    else:
-        name = getattr(value, '__qualname__', type(value).__name__)
-        name = (name.rpartition('.<locals>')[0] or name).split('.<locals>.')[-1]   # a function inside power() is power
-        held = zip(value.__code__.co_freevars, value.__closure__) if getattr(value, '__closure__', None) else ()
-        fixed = [f'{k}={default_text(c.cell_contents)}' for k, c in held]
-    return f"{name}({', '.join(fixed)})" if fixed else name
-
-
-def without_addresses(text):
-    "The representation of an object without its address in memory, which is another one in each build"
-    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
-
-
-def signature_text(sym, name=None, title_level=3):
-    "Renderer: nbdev's own, with default values that are functions written as the calls that made them"
-    from nbdev.showdoc import BasicMarkdownRenderer
-    shown = BasicMarkdownRenderer(sym, name=name, title_level=title_level)
-    for p in shown.dm.dm.values():
-        default = p.get('default', inspect.Parameter.empty)
-        if default is not inspect.Parameter.empty: p['default'] = SimpleNamespace(__name__=default_text(default))
-    return shown
 
 
 # Pages run again

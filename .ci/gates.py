@@ -31,19 +31,11 @@ def modules():
     return {p: p.read_text(encoding='utf8') for p in files if p.name not in ('__init__.py', '_modidx.py')}
 
 
-def sidebar_folders(contents):
-    "Folders of notebooks in the order of the sidebar, which may be nested; '' for notebooks right under nbs/"
-    found = []
-    for c in contents if isinstance(contents, list) else [contents]:
-        if isinstance(c, dict): found += sidebar_folders(c.get('contents', []))
-        elif '*' in c: found.append(c.rpartition('/')[0])
-    return list(dict.fromkeys(found))
+def parts(text=None):
+    "The folders whose notebooks export modules, lowest first: the first column of a table in CONTRIBUTING.md"
+    text = text or (TOP/'CONTRIBUTING.md').read_text(encoding='utf8')
+    return re.findall(r'^\| `(\w+)` \|', text.partition('The parts, lowest first:')[2].partition('\n\nE')[0], re.M)
 
-
-def parts():
-    "The folders whose notebooks export modules, lowest first: the sidebar's order is the order of layers"
-    site = yaml.safe_load((TOP/'_quarto.yml').read_text(encoding='utf8'))
-    return sidebar_folders(site['website']['sidebar']['contents'])
 
 
 def folder(page): return page.path.parent.relative_to(page.top/'nbs').as_posix().removeprefix('.')
@@ -71,7 +63,7 @@ def out_of_order(found, order):
     exporting = {p.module: p for p in found if p.module}
     rank = lambda p: (order.index(folder(p)), p.path.name)
     lost = [p for p in exporting.values() if folder(p) not in order]
-    bad = [f'{p.name}: folder {folder(p) or "nbs"} is not in the sidebar' for p in lost]
+    bad = [f'{p.name}: folder {folder(p) or "nbs"} is not among the parts in CONTRIBUTING.md' for p in lost]
     for p in [] if bad else exporting.values():
         for c in p.cells:
             if not c.exported: continue
@@ -236,11 +228,10 @@ GATES = (symlink, modules_have_notebooks, claims_are_tested, layering, numbers_o
 
 # Known answers
 
-def the_sidebar_gives_the_layers():
-    "Globs in sections, in nested sections and in lists; single pages are no layer"
-    inner = dict(section='c', contents=['data/*.ipynb', 'x.ipynb'])
-    nested = ['index.ipynb', dict(section='a', contents='core/*.ipynb'), dict(section='b', contents=[inner])]
-    assert sidebar_folders(nested) == ['core', 'data']
+def a_table_gives_the_layers():
+    "The first column, in its order; other tables do not count"
+    text = '| `x` | y |\n\nThe parts, lowest first:\n\n| part | is |\n|---|---|\n| `core` | a |\n| `data` | b |\n\nE\n| `z` | c |'
+    assert parts(text) == ['core', 'data']
 
 
 def layers_point_down():
@@ -260,7 +251,8 @@ def layers_point_down():
         later = '{} imports core.b, which comes later'.format
         assert found == [later(low.name), f'{high.name}: write from diffnb.core.a import name'], found
         assert out_of_order([same, high], ['data', 'core'])[-1] == later(high.name)
-        assert out_of_order([low], ['data']) == ['nbs/core/01_a.ipynb: folder core is not in the sidebar']
+        assert out_of_order([low], ['data']) == [
+            'nbs/core/01_a.ipynb: folder core is not among the parts in CONTRIBUTING.md']
 
 
 def claims_need_jobs():
@@ -272,7 +264,7 @@ def claims_need_jobs():
     assert untested(*claims, jobs[:2]) == ['no job has torch']
 
 
-def selftests(): return [the_sidebar_gives_the_layers, layers_point_down, claims_need_jobs]
+def selftests(): return [a_table_gives_the_layers, layers_point_down, claims_need_jobs]
 
 
 def main(names):

@@ -10,6 +10,7 @@ import book
 import gates
 import pages
 import plan
+import reference
 import test
 
 
@@ -138,17 +139,61 @@ class Note(dict):
     __getattr__ = dict.__getitem__
 
 
-def defaults_are_readable():
-    "A function that a call made is written as that call"
-    def power(p): return lambda x: x**p
-    from functools import partial
-    assert book.default_text(power(2)).endswith('power(p=2)') and book.default_text(3.5) == '3.5'
-    assert book.default_text(partial(print, 1, sep='')) == "print(1, sep='')"
-    assert book.default_text(dict(k=print)) == 'dict(k=print)'
-    for value, text in (([len, 1], '[len, 1]'), ((3,), '(3,)'), ({2}, '{2}'), ([], '[]'), ((), '()'), (json, 'json')):
-        assert book.default_text(value) == text, value
-    for held in (object(), [object()], dict(k=object()), partial(print, object()), (lambda x: lambda: x)(object())):
-        assert '0x' not in book.default_text(held), book.default_text(held)
+FUNCTION = """
+def f(
+    a: int, b: int,           # two numbers
+    *args: 'Later',           # others
+    name: str = 'x',          # a name,
+                              # with more to say
+    **kw,
+) -> tuple[int, str]:         # what came out
+    "Says it"
+"""
+CLASS = """
+@dataclass
+class C(Base):
+    "A class"
+    x: float = .5       # half
+    _y: int = 0
+    def run(self, n: int = 1) -> int:
+        "Go"
+    @property
+    def size(self) -> int:
+        "How large"
+    @staticmethod
+    def make(): "Another one"
+    def _hidden(self): "no"
+    def undocumented(self): pass
+"""
+
+
+def entries_are_read_from_the_source():
+    "Signature, comments and methods of a function and a class, in the order in which they are written"
+    f = reference.read(FUNCTION)
+    assert str(f) == "def f(a: int, b: int, *args: Later, name: str = 'x', **kw) -> tuple[int, str]", str(f)
+    said = [('`a`, `b`', 'two numbers'), ('`*args`', 'others'), ('`name`', 'a name, with more to say')]
+    assert reference.explained(f) == [*said, ('returns', 'what came out')], reference.explained(f)
+    c = reference.read(CLASS)
+    assert str(c) == 'class C(x: float = .5)' and [str(m) for m in c.methods] == [
+        'def C.run(n: int = 1) -> int', 'C.size: int', 'def C.make()']
+    assert str(reference.read('class E(Exception): "Bad"')) == 'class E'
+    assert str(reference.read('def g(x, /, y=1, *, z=2): "Go"')) == 'def g(x, /, y=1, *, z=2)'
+    long = reference.read(f"def h({', '.join(f'argument_{i}: int = {i}' for i in range(9))}): 'Long'")
+    assert str(long).startswith('def h(\n') and max(map(len, str(long).splitlines())) <= reference.WIDTH
+    text = reference.markdown(c, 2, 'https://x/y.py#L1')
+    assert [line for line in text.splitlines() if line[:1] == '#'] == ['## C', '### C.run', '### C.size', '### C.make']
+
+
+def pages_are_arranged():
+    "Entries of one cell come in the order of their definitions, above its source; no link stands in another or in code"
+    place = reference.places(['import x', 'def f(): pass\nclass G: pass', 'def h(): pass', 'def i(): pass'])
+    made = [None, ('entry', ['G']), ('source', ['f', 'G']), ('entry', ['f']), ('entry', ['h']), None, ('entry', ['i'])]
+    assert reference.in_order(made, place) == [0, 3, 1, 2, 4, 5, 6], reference.in_order(made, place)
+    for text, wanted in (('[see [`f`](a.html#f) here](b.html)', '[see `f` here](b.html)'),
+                         ('[`f`](a.html#f) and [b](b.html)', '[`f`](a.html#f) and [b](b.html)'),
+                         ('![a [`f`](a.html)](b.png)', '![a [`f`](a.html)](b.png)'),
+                         ('```python\nx # of [`f`](a.html#f)\n```', '```python\nx # of f\n```')):
+        assert reference.without_nested_links(text) == wanted, (text, reference.without_nested_links(text))
 
 
 def directives_stand_at_the_top():
@@ -184,8 +229,8 @@ def main():
     "Run all; exit status"
     checks = [imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
               slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
-              defaults_are_readable, directives_stand_at_the_top, what_nbdev_test_leaves_out_is_not_run_again,
-              *gates.selftests()]
+              entries_are_read_from_the_source, pages_are_arranged, directives_stand_at_the_top,
+              what_nbdev_test_leaves_out_is_not_run_again, *gates.selftests()]
     for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
     print(f'{len(checks)} passed, 0 failed')
     return 0

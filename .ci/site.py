@@ -6,6 +6,7 @@ Usage: .ci/site.py                  writes _proc and _docs in the current checko
 
 Exit status 1 if a cell raises, a page warns or something on a page is broken.
 """
+import ast
 import html
 import json
 import os
@@ -23,13 +24,19 @@ from latex2mathml.converter import convert
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
-from pages import pages
+from pages import TOP, pages
 from smalldocs.config import load
 from smalldocs.site import Site
 
 ADDRESS = re.compile(r'(?:&lt;|<)[\w.<>& ;]{1,60} at 0x[0-9a-f]{6,}')
 NO_ALT = 'no words in the place of a picture: begin the cell with #| fig-alt: "…"'
 NO_REPR = 'is an address in memory: give it a repr'
+IN_LINK = 'stands inside another link'
+AS_MARKDOWN = 'a link that is shown as Markdown'
+NO_CLASS = 'a class that reads like a function'
+NO_ENTRY = 'has no entry, or one that is not a heading of second or third level'
+NOT_IN_ORDER = 'its entry does not stand in the order of the definitions'
+QUARTO_ONLY = 'html-math-method', 'respect-user-color-scheme'     # options that this renderer does not have
 FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
 
 def process(cfg):
@@ -99,7 +106,7 @@ def render(proc, cfg):
             for o in c.get('outputs', []):
                 if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = fix(o['data']['text/markdown'])
         old.unlink(); new.write_text(json.dumps(nb), encoding='utf8')
-    quarto['format']['html'].pop('html-math-method', None)
+    for option in QUARTO_ONLY: quarto['format']['html'].pop(option, None)
     quarto['project']['output-dir'] = '_docs'
     (work/'_quarto.yml').write_text(yaml.safe_dump(quarto, sort_keys=False))
     site = Site(load(work), quiet=True); site.build()
@@ -117,9 +124,14 @@ class Page(HTMLParser):
         super().__init__()
         self.ids, self.twice, self.links, self.no_alt, self.foreign, self.stored_error = set(), [], [], 0, [], False
         self.words, self.code = '', 0      # text outside of code; how deep in code we are
+        self.text, self.entries, self.nested, self.link = '', [], [], None    # all text; ids of headings; links in links
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.code += tag in ('pre', 'code')
+        if tag == 'a' and attrs.get('href'):
+            if self.link: self.nested.append(attrs['href'])
+            self.link = attrs['href']
+        if tag in ('h2', 'h3', 'section') and attrs.get('id'): self.entries.append(attrs['id'])
         if attrs.get('id') in self.ids: self.twice.append(attrs['id'])
         self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
         self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
@@ -128,8 +140,12 @@ class Page(HTMLParser):
         loads = 'src' if tag in ('script', 'img', 'iframe') else 'href' if style else None
         if loads and urlsplit(attrs.get(loads) or '').netloc: self.foreign.append(attrs[loads])
         self.stored_error |= 'cell-output-error' in (attrs.get('class') or '')
-    def handle_endtag(self, tag): self.code -= tag in ('pre', 'code')
-    def handle_data(self, data): self.words += '' if self.code else data
+    def handle_endtag(self, tag):
+        self.code -= tag in ('pre', 'code')
+        if tag == 'a': self.link = None
+    def handle_data(self, data):
+        self.text += data
+        self.words += '' if self.code else data
 
 def faults_of_link(link, page, docs, pages, base):
     "What is wrong with where a link of a page leads, in words, if anything is"
@@ -152,6 +168,9 @@ def faults_of_page(f, page, docs, pages, base):
     for i in page.twice: yield f'#{i}', 'two places have this anchor'
     if page.no_alt: yield f'{page.no_alt} pictures', NO_ALT
     for link in page.foreign: yield link, 'loaded from elsewhere'
+    for link in page.nested: yield link, IN_LINK
+    for m in re.findall(r'\]\([\w./:-]+\.html\S*', page.text): yield m, AS_MARKDOWN
+    for m in re.findall(r'\bdef [A-Z]\w*\(|\bclass \w+\([^)]*\) ?-> ?None', page.text): yield m, NO_CLASS
     if page.stored_error: yield 'a cell', 'shows an error'
     if re.search(r'\\[([].{1,200}?\\[)\]]', page.words): yield 'a formula', 'was not rendered'
 
@@ -171,6 +190,37 @@ def faults(docs, base=''):
                 if f not in linked and f.name not in ('index.html', '404.html')]
     return bad, len(pages)
 
+def definitions(source):
+    "Anchors of the public functions and classes of a module, with the methods of the classes, in their order"
+    found = []
+    for node in ast.parse(source).body:
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name[0] == '_': continue
+        found.append(node.name.lower())
+        if isinstance(node, ast.ClassDef):
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef) and ast.get_docstring(n)]
+            found += [f'{node.name}.{m.name}'.lower() for m in methods if m.name == '__call__' or m.name[0] != '_']
+    return [name + f'-{n}' * bool(n) for i, name in enumerate(found) for n in [found[:i].count(name)]]
+
+def faults_of_entries(page, source):
+    "(name, what is wrong) for the definitions of a module on its page"
+    wanted, at = definitions(source), {anchor: i for i, anchor in reversed([*enumerate(page.entries)])}
+    for name in wanted:
+        if name not in at: yield name, NO_ENTRY
+    found = [name for name in wanted if name in at]
+    for a, b in zip(found, found[1:]):
+        if at[b] < at[a]: yield b, NOT_IN_ORDER
+
+def entries(docs, top=TOP):
+    "[(page, name, what is wrong)] for the definitions of all modules"
+    bad = []
+    for page in pages():
+        if not page.module: continue
+        f = docs/Path(page.name).relative_to('nbs').parent/f"{page.module.rpartition('.')[2]}.html"
+        parsed = Page(); parsed.feed(f.read_text(encoding='utf8'))
+        source = (top/'diffnb'/(page.module.replace('.', '/') + '.py')).read_text(encoding='utf8')
+        bad += [(f.relative_to(docs), *b) for b in faults_of_entries(parsed, source)]
+    return bad
+
 # The seeded faults of the check's own test
 
 GOOD = ('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a>'
@@ -186,6 +236,10 @@ SEEDED = [('no such file', '<a href="d.html">no page</a>'),
           ('shows an error', '<div class="cell-output cell-output-error">ValueError</div>'),
           ('was not rendered', '<p>\\(x^2\\)</p>'),
           ('leads to a notebook instead of its page', '<a href="b.ipynb">source</a>'),
+          (IN_LINK, '<a href="b.html">see <a href="b.html#here"><code>f</code></a></a>'),
+          (AS_MARKDOWN, '<pre>x, # from [`f`](b.html#f)</pre>'),
+          (NO_CLASS, '<pre><span>def</span> Learner(</pre>'),
+          (NO_CLASS, '<pre>class Run(a: int) -&gt; None</pre>'),
           (NO_REPR, '<pre>net=&lt;<span>function</span> f.&lt;lambda&gt; at 0x7f3b46823ba0&gt;</pre>')]
 
 def selftest():
@@ -209,15 +263,19 @@ def selftest():
         nested = ['index.ipynb', dict(section='s', contents=[dict(section='t', contents='core/*.ipynb')])]
         listed = expand(nested, {work/p: work/q for p, q in names.items()}, work)
     want = sorted([why for why, _ in SEEDED] + ['is not in the sidebar', 'loaded from elsewhere'])
+    module = Page(); module.feed('<h2 id="g">g</h2><h2 id="f">f</h2><h4 id="c.run">run</h4><h2 id="c">C</h2>')
+    source = 'def f(): pass\ndef g(): pass\nclass C:\n    def run(self): "Go"\n    def _no(self): "no"\n'
+    good_entries = [*faults_of_entries(module, source)] == [('c.run', NO_ENTRY), ('g', NOT_IN_ORDER)]
     inner = dict(section='t', contents=['core/a.ipynb', 'core/b.ipynb'])
     good_sidebar = listed == ['index.ipynb', dict(section='s', contents=[inner])]
-    return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want or not good_sidebar)
+    return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want or not good_sidebar or not good_entries)
 
 def main():
     "Build and check the site; exit status"
     cfg = get_config()
     warnings = render(process(cfg), cfg)
     bad, n = faults(cfg.config_path/'_docs', cfg.doc_host.rstrip('/') + cfg.doc_baseurl.rstrip('/'))
+    bad += entries(cfg.config_path/'_docs')
     for w in warnings: print('warning:', w)
     for b in bad: print('fault:', *b)
     expected = len(pages())
