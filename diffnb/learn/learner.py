@@ -51,7 +51,7 @@ class Learner:
         fitted = recipe.fit(self.dls, seed)
         spec = replace(dls.spec, extra_channels=fitted.precond.extra_channels(dls.spec))
         self.scaled = fitted.scaled(spec.std)               # levels in the unit of the pixels
-        self.model = _denoiser(net, spec, fitted, self.precision, options.cond_drop, seed).to(self.device)
+        self.model = _denoiser(net, spec, fitted, self.precision, options.cond_drop, seed, dls.tfms).to(self.device)
         fast: Any = torch.compile(self.model) if options.compile else self.model      # the same weights
         self.train_model, self.ema = self.group.wrap(fast), EMA(self.model, options.gamma)
         self.denoise.precision = 'fp32'
@@ -178,7 +178,7 @@ class Learner:
         resume_run(self, run)
         return self
 
-def _denoiser(net, spec, recipe, precision, cond_drop, seed): # of a network that fits the data
+def _denoiser(net, spec, recipe, precision, cond_drop, seed, tfms): # with a network that fits the data
     made = make_network(net, spec, seed)
     takes = getattr(made, 'in_channels', spec.shape[0])
     if made is net and takes == spec.shape[0] < spec.in_channels:
@@ -186,7 +186,8 @@ def _denoiser(net, spec, recipe, precision, cond_drop, seed): # of a network tha
                          f"shows it {spec.in_channels}: give the function or class that makes it, such as net=unet "
                          "instead of net=unet(spec), or net=lambda spec, seed: F to show it the image alone")
     first = next(made.parameters(), torch.zeros(()))
-    check_network(made, spec, torch.zeros(2, *spec.shape, device=first.device))
+    dtype = first.dtype if tfms else torch.float32      # a transform may give images another dtype
+    check_network(made, spec, torch.zeros(2, *spec.shape, device=first.device, dtype=dtype))
     return Denoiser(made, spec, recipe, precision, cond_drop)
 
 def _check_settings(dls, lr, options, group):
