@@ -4,6 +4,7 @@
 Usage: .ci/gates.py [GATE ...]     prints one line per gate, then 'N passed, N failed'; exit status 1 if one failed
 """
 import ast
+import configparser
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cards
 import yaml
 from pages import KERNEL, PACKAGE, TOP, Page, imports, pages, without_comments
 
@@ -18,8 +20,10 @@ LIGHT = 'sample.loop', 'sample.generate', 'denoise.denoiser', 'train.loop'   # `
 HEAVY = {'matplotlib', 'datasets', 'accelerate', 'pandas'}                    # … so it loads none of these
 TOOLS = {'nbdev', 'execnb', 'smalldocs', 'yaml'}                              # developers have these; users need not
 ASSETS = 'fashion_mnist_12000.npz.xz', 'fashion_mnist_LICENSE', 'model/card.json', 'model/model.safetensors'
-LONGEST_FUNCTION, LONGEST_CELL = 40, 60   # lines
+LONGEST_FUNCTION, LONGEST_CELL = 40, 40   # lines
+SHOWN = 88                                # columns of code and text on a page
 PAGE_OUTPUTS, ALL_OUTPUTS, PICTURE, ALL_ASSETS = 400e3, 6e6, 60e3, 12e6   # bytes
+TEST = re.compile(r'^(test_\w+\(|assert\b|with expect_fail\(|expect_fail\()|;\s*(test_\w+\(|assert\b)')
 DEVICE = re.compile(r"\.cuda\(|device\(?=?['\"](cuda|mps)|\.to\(['\"](cuda|mps)")
 
 
@@ -210,20 +214,71 @@ def one_kernel():
             if p.notebook['metadata'].get('kernelspec') != KERNEL]
 
 
+def visible(page):
+    "The cells whose code a reader sees, apart from exported ones"
+    unseen = lambda c: {'hide', 'default_exp'} & set(c.directives) or c.exported or \
+        c.directives.get('echo') == 'false' or c.directives.get('include') == 'false'
+    return [c for c in page.cells if not unseen(c)]
+
+
 def long_cells():
-    "No cell that a reader sees has more than 60 lines, apart from exported ones"
+    "No cell that a reader sees has more than 40 lines, apart from exported ones"
+    return [f'{p.name} {c.id}: {n} lines, allowed are {LONGEST_CELL}' for p in pages() for c in visible(p)
+            if (n := len(c.source.splitlines()) - len(c.directives)) > LONGEST_CELL]
+
+
+def wide_code():
+    "Code that a reader sees fits beside the sidebar"
+    return [f'{p.name} {c.id}: {len(line)} columns, allowed are {SHOWN}: {line.strip()[:40]}…' for p in pages()
+            for c in visible(p) for line in c.source.splitlines() if len(line) > SHOWN and not line.startswith('#|')]
+
+
+def wide_outputs():
+    "So does what cells print"
     bad = []
     for p in pages():
-        for c in p.cells:
-            lines = len(c.source.splitlines()) - len(c.directives)
-            if 'hide' not in c.directives and not c.exported and lines > LONGEST_CELL:
-                bad.append(f'{p.name} {c.id}: {lines} lines, allowed are {LONGEST_CELL}')
+        seen = {c.id for c in p.cells if 'hide' not in c.directives}
+        for c in p.notebook['cells']:
+            text = ''.join(''.join(o.get('text') or o.get('data', {}).get('text/plain', ''))
+                           for o in c.get('outputs', []) if not {'image/png', 'text/markdown'} & set(o.get('data', {})))
+            wide = [line for line in text.splitlines() if len(line) > SHOWN]
+            if wide and c.get('id') in seen:
+                bad.append(f"{p.name} {c['id']} prints {len(wide[0])} columns, allowed are {SHOWN}: {wide[0][:40]}…")
+    return bad
+
+
+def tests_beside_the_lesson():
+    "At most a tenth of the code that a reader sees tests something; the rest of the tests are hidden cells"
+    bad = []
+    for p in pages():
+        lines = [line.strip() for c in visible(p) for line in without_comments(c.source).splitlines()]
+        tests = [line for line in lines if TEST.search(line)]
+        if len(tests) > max(3, .1*len(lines)): bad.append(f'{p.name}: {len(tests)} of {len(lines)} visible lines test')
+    return bad
+
+
+def questions():
+    "Chapters, explanations and tutorials end in three to six questions; the cards made of them are current"
+    bad = []
+    for p in pages():
+        asked = len(cards.collected([p]))
+        chapter = p.module or p.path.parent.name in ('explanations', 'tutorials')
+        if chapter and p.path.stem != 'questions' and not 3 <= asked <= 6:
+            bad.append(f'{p.name} ends in {asked} questions, 3 to 6 are wanted')
+    config = configparser.ConfigParser(delimiters=['='])
+    config.read(TOP/'settings.ini', encoding='utf8')
+    site = yaml.safe_load((TOP/'_quarto.yml').read_text(encoding='utf8'))['website']['sidebar']['contents']
+    base = config['DEFAULT']['doc_host'] + config['DEFAULT']['doc_baseurl']
+    made = cards.anki(cards.collected(cards.in_reading_order(pages(), site)), base)
+    stored = TOP/'nbs/explanations/cards.tsv'
+    if not stored.exists() or stored.read_text(encoding='utf8') != made:
+        bad.append('nbs/explanations/cards.tsv is not current: run .ci/rerun.py nbs/explanations/questions.ipynb')
     return bad
 
 
 GATES = (symlink, modules_have_notebooks, claims_are_tested, layering, numbers_once, assets, long_functions, long_lines,
          light_import, no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells,
-         one_kernel)
+         wide_code, wide_outputs, tests_beside_the_lesson, questions, one_kernel)
 
 
 # Known answers

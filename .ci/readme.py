@@ -25,6 +25,11 @@ def words(source):
     return json.loads(text) if text.startswith('"') else text
 
 
+def as_on_github(text):
+    "Markdown without Quarto's attributes of pictures, whose paths start at the top of the repository"
+    return re.sub(r'\]\(images/([^)]*\))(?:\{[^}]*\})?', r'](nbs/images/\1', text)
+
+
 def indented(text): return '    ' + text.strip().replace('\n', '\n    ')
 
 
@@ -35,8 +40,8 @@ def readme(notebook):
         source = ''.join(c['source'])
         marks = directives(source)
         if 'hide' in marks or c['cell_type'] == 'raw': continue
-        if c['cell_type'] == 'markdown': out.append(re.sub(r'\]\(images/', '](nbs/images/', source)); continue
-        if marks.get('code-fold') != 'true': out.append(shown_code(source))
+        if c['cell_type'] == 'markdown': out.append(as_on_github(source)); continue
+        if marks.get('echo') != 'false': out.append(shown_code(source))
         for o in c.get('outputs', []):
             data = o.get('data', {})
             if 'image/png' in data:

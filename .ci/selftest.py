@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import book
+import cards
 import gates
 import pages
 import plan
@@ -196,6 +197,25 @@ def pages_are_arranged():
         assert reference.without_nested_links(text) == wanted, (text, reference.without_nested_links(text))
 
 
+def questions_become_cards():
+    "Question, answer and links, for a page and for Anki; what stands before the heading is no question"
+    block = '<details><summary>{}</summary>\n\n{}\n\n</details>'.format
+    text = '\n\n'.join([block('no', 'no'), cards.HEADING, block('Why `f`?', 'So: a < b. See [here](#there).'),
+                        block('And?', '[So](../b/02_y.ipynb#z) or [x](https://x.org).')])
+    page = [dict(cell_type='markdown', source=['# Title\n', '\n', '> sub']), dict(cell_type='markdown', source=text)]
+    found = cards.cards_of('a/01_x.ipynb', page)
+    assert [c.question for c in found] == ['Why `f`?', 'And?'] and found[0].title == 'Title'
+    rows = cards.anki(found, 'https://s').splitlines()[3:]
+    assert rows[0] == 'Why <code>f</code>?\tSo: a &lt; b. See <a href="https://s/a/x.html#there">here</a>.\ta::x', rows
+    assert 'href="https://s/b/y.html#z"' in rows[1] and 'href="https://x.org"' in rows[1], rows
+    shown = cards.markdown(found, 'c/q.ipynb')
+    assert '**[Title](../a/01_x.ipynb)**' in shown and '[here](../a/01_x.ipynb#there)' in shown, shown
+    assert '[So](../b/02_y.ipynb#z)' in shown, shown
+    order = ['index.ipynb', dict(section='s', contents=['b/2.ipynb', 'b/1.ipynb']), dict(section='t', contents='a/*.ipynb')]
+    names = [SimpleNamespace(name=f'nbs/{n}.ipynb') for n in ('a/1', 'a/2', 'b/1', 'b/2', 'lost', 'index')]
+    assert [p.name[4:-6] for p in cards.in_reading_order(names, order)] == ['index', 'b/2', 'b/1', 'a/1', 'a/2']
+
+
 def directives_stand_at_the_top():
     "A `#|` line further down or inside a string is no directive; below a cell magic it is one"
     assert pages.directives('#| hide\n#| fig-alt: "a"\nx\n#| slow') == {'hide': '', 'fig-alt': '"a"'}
@@ -229,7 +249,7 @@ def main():
     "Run all; exit status"
     checks = [imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
               slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
-              entries_are_read_from_the_source, pages_are_arranged, directives_stand_at_the_top,
+              entries_are_read_from_the_source, pages_are_arranged, questions_become_cards, directives_stand_at_the_top,
               what_nbdev_test_leaves_out_is_not_run_again, *gates.selftests()]
     for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
     print(f'{len(checks)} passed, 0 failed')
