@@ -17,7 +17,7 @@ from .types import InputError
 # %% ../../nbs/core/05_show.ipynb #7e3ffbe8
 def _check_images(images: Tensor, **whole: int) -> None:      # `whole`: integers that must be at least 1
     if images.dtype != torch.uint8:
-        raise InputError(f"got images of {images.dtype}; only uint8 images can be drawn: convert with DataSpec.to_uint8")
+        raise InputError(f"images of {images.dtype} cannot be drawn, only uint8: convert with DataSpec.to_uint8")
     if images.ndim != 4 or not 1 <= images.shape[1] <= 4 or not images.numel():
         raise InputError(f"got images of shape {tuple(images.shape)}; allowed: (N, C, H, W) with one image or more and "
                          "1 to 4 channels")
