@@ -140,7 +140,7 @@ def _bits(image: Any, data: bytes) -> int:     # bits per channel according to t
         return max(found) if isinstance(found, tuple) else found
     if pnm := re.match(rb'P[2356](?:\s+(?:#[^\n]*\n\s*)*(\d+)){3}', data): return 8 if int(pnm[1]) < 256 else 16
     if data[4:8] != b'ftyp': return 8
-    found = [data[m.end() + 1:m.end() + 1 + data[m.end()]]      # AVIF, HEIC: the box pixi lists the bits of each channel
+    found = [data[m.end() + 1:m.end() + 1 + data[m.end()]]      # AVIF, HEIC: bits of each channel, in the box pixi
              for m in re.finditer(rb'pixi.{4}(?=.)', data[:65536], re.DOTALL)]
     return max(b''.join(found), default=8)
 
