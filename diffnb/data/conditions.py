@@ -110,7 +110,7 @@ def _with_subclasses(c: type[Condition]) -> list[type[Condition]]:
     return [c, *(d for s in c.__subclasses__() for d in _with_subclasses(s))]
 
 def condition_from(
-    config: Mapping[str, Any],   # from `Condition.config`
+    config: Mapping[str, Any],   # result of a condition's `config`
 ) -> Condition:
     "Condition restored from its configuration; raises `InputError` if its class is not imported"
     known = {c.__name__: c for c in _with_subclasses(Condition)}
@@ -249,7 +249,7 @@ class MultiLabelCondition(Condition):
         "Rows for n samples from lists of names or a tensor, repeated as needed; None: one label after the other"
         if wanted is None: wanted = [[c] for c in self.labels]
         rows = wanted if isinstance(wanted, Tensor) else torch.stack([self.row(w) for w in self._rows(wanted)])
-        if not rows.numel(): raise InputError(f"rows of shape {tuple(rows.shape)}: give at least one, or none at all")
+        if not rows.numel(): raise InputError(f"rows of shape {tuple(rows.shape)}: give at least one row, or pass None")
         self.check(rows, len(rows))
         return rows[torch.arange(n) % len(rows)]
 

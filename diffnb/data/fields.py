@@ -119,13 +119,13 @@ class Image(Field):
     def _bytes(self, x: Tensor) -> Tensor:
         x = _channels_first(x)
         if x.ndim != 3 or not 1 <= x.shape[0] <= 4 or not x.numel():
-            raise InputError(f"an image of shape {tuple(x.shape)}; allowed: (H, W), (H, W, C), (C, H, W), C of 1 to 4")
+            raise InputError(f"an image of shape {tuple(x.shape)}; allowed: (H, W), (H, W, C), (C, H, W), C = 1 to 4")
         if x.dtype == torch.uint8: return x
         if not x.is_floating_point():
             raise InputError(f"an image of dtype {x.dtype}; give bytes 0…255 as uint8, "
                              f"or floats in {self.lo:g}…{self.hi:g}")
         bad = int(x.isnan().sum())
-        if bad: raise InputError(f"{bad} of {x.numel()} values are NaN; repair or remove it")
+        if bad: raise InputError(f"{bad} of {x.numel()} values are NaN; repair or remove the image")
         if x.min() < self.lo or x.max() > self.hi:
             raise InputError(f"values {x.min():g} to {x.max():g} are outside the declared range "
                              f"{self.lo:g}…{self.hi:g}; give Image(lo=..., hi=...) for the range of your values")

@@ -63,7 +63,7 @@ class DataSpec:
         return x
 
 def spec_from(
-    config: Mapping[str, Any],   # from `DataSpec.config`
+    config: Mapping[str, Any],   # result of a specification's `config`
 ) -> DataSpec:
     "Specification restored from its configuration; raises `InputError` if the configuration is damaged"
     try:
