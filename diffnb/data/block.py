@@ -116,7 +116,7 @@ class DataBlock:
         workers: int = 0,             # processes that encode batches ahead, if items are encoded on demand
         verbose: bool = True,         # print which items were skipped and why
     ) -> DataLoaders:
-        "Data loaders for `source`, with fields and statistics fitted to the training items. Raises `InputError`"
+        "Data loaders for `source`, fitted to its training items; raises `InputError` for data that cannot be used"
         if on_error not in ('raise', 'skip'):
             raise InputError(f"on_error {on_error!r} is not known; allowed: raise, skip")
         if hasattr(source, 'iloc'):
@@ -469,7 +469,9 @@ def _train_and_held(parts: Mapping[Any, Any]) -> tuple[Any, Any, str]:    # trai
         raise InputError("the data set can only be iterated; use a DataBlock, or open it without streaming")
     train = next((parts[k] for k in parts if k in _parts['train']), None)
     if train is None and len(parts) == 1: train = next(iter(parts.values()))
-    if train is None: raise InputError(f"the data set has the splits {', '.join(parts)}, but none is called train")
+    if train is None:
+        raise InputError(f"the data set has the splits {', '.join(parts)}, but none is called train; "
+                         "give a dictionary with one called train")
     kind = next((k for known in ('val', 'test') for k in parts if k in _parts[known]), '')
     return train, parts[kind] if kind and parts[kind] is not train else None, kind
 
