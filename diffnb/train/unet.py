@@ -221,7 +221,7 @@ widths = {'tiny': 16, 'small': 32, 'base': 56}    # for budgets of seconds, two 
 def unet(
     spec: DataSpec,                # description of the data
     seed: int = 0,                 # seed of the first weights
-    width: int = widths['small'],  # channels at the finest size, a multiple of 8
+    width: int = widths['small'],  # channels at the finest size, a multiple of 8; sets the others and `dim`
     **config: Any,                 # other arguments of UNet, such as channels, dim and attention
 ) -> UNet:                         # network on the CPU
     "A U-Net for these data; raises `InputError` for a size that cannot be divided into patches and halved"
