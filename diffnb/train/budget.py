@@ -86,7 +86,7 @@ def one_cycle(
 def sqrt_cooldown(
     progress: float,         # 0…1
 ) -> float:                  # share of the peak learning rate, 0…1
-    "1-sqrt cooldown: 1 - sqrt(progress), for the end of a run at its peak rate ([Hägele 2024](https://arxiv.org/abs/2405.18392))"
+    "1-sqrt cooldown, for the end of a run at its peak rate ([Hägele 2024](https://arxiv.org/abs/2405.18392))"
     return 1 - math.sqrt(progress)
 
 # %% ../../nbs/train/03_budget.ipynb #ef80bae2
@@ -102,7 +102,7 @@ class EMA:
     "Power-function EMA of a module's weights: its memory is a fixed share of the run so far"
     def __init__(self,
         module: nn.Module,      # module whose weights are averaged
-        gamma: float = 16.,     # power: step j of i has a weight of about (j/i)**gamma, a memory of 1/(gamma+1) of the run
+        gamma: float = 16.,     # step j of i weighs about (j/i)**gamma: a memory of 1/(gamma+1) of the run
     ):
         self.module, self.gamma, self.i = copy.deepcopy(module).requires_grad_(False).eval(), gamma, 0
 

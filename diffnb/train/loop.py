@@ -160,7 +160,7 @@ def train_steps(
     bad, took = 0, 0.
     while state.progress < 1:
         began = time.perf_counter()
-        progress = group.first(budget(state.i, state.seconds + took))     # assume that the step takes as long as the last
+        progress = group.first(budget(state.i, state.seconds + took))     # assumes the duration of the last step
         rate = lr * lr_schedule(rate_progress(state.progress, progress))
         b = train_batch(batch(state.i), spec, recipe, seed, state.i, options.cond_drop, group.rank, group.world)
         loss, norm, fine = _step(denoise, b, recipe.weight, opt, rate, options, group)
