@@ -76,10 +76,10 @@ class Learner:
         return raw
 
     def steps(self,
-        minutes: float | None = None,      # budget: minutes of training
-        steps: int | None = None,          # or: optimizer steps
-        images: int | None = None,         # or: training images
-        replay: Path | str | None = None,  # or: folder of a run whose logged progress is repeated
+        minutes: float | None = None,      # budget in minutes of training
+        steps: int | None = None,          # or budget in optimizer steps
+        images: int | None = None,         # or budget in training images
+        replay: Path | str | None = None,  # or folder of a run whose logged progress is repeated
         call: int = 0,                     # index of the call of `fit` in that run
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
     ) -> Iterator[TrainState]:
@@ -124,10 +124,10 @@ class Learner:
             yield state
 
     def fit(self,
-        minutes: float | None = None,      # budget: minutes of training
-        steps: int | None = None,          # or: optimizer steps
-        images: int | None = None,         # or: training images
-        replay: Path | str | None = None,  # or: folder of a finished run, whose progress and rates are repeated
+        minutes: float | None = None,      # budget in minutes of training
+        steps: int | None = None,          # or budget in optimizer steps
+        images: int | None = None,         # or budget in training images
+        replay: Path | str | None = None,  # or folder of a finished run, whose progress and rates are repeated
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
         callbacks: Sequence[Callback] = (), # callbacks besides the held-out loss; run in the first process only
     ) -> 'Learner':
@@ -146,7 +146,7 @@ class Learner:
     def sample(self,
         n: int = 20,                # number of images
         label: Any = None,          # classes, by name or index, repeated in turn; None: all
-        seed: int | None = None,    # seed of initial noise and step noise; None: the run's
+        seed: int | None = None,    # seed of initial noise and step noise; None: the run's seed
         **kw: Any,                  # arguments of `sample_from`: other conditions, n_steps, step, guide, bs, …
     ) -> Images:                    # (n, C, H, W), not clipped
         "Images from the averaged weights, by default each class in turn"
@@ -154,7 +154,7 @@ class Learner:
 
     def evaluate(self,
         n: int | None = None,       # number of samples and of real images; None: 2,000, or all held-out images
-        seed: int | None = None,    # seed of the samples; None: the run's
+        seed: int | None = None,    # seed of the samples; None: the run's seed
         features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: chosen from the data
         **kw: Any,                  # arguments of `sample`: n_steps, step, guide, bs
     ) -> Evaluation:

@@ -159,7 +159,7 @@ def save_state(
     learn: ResumableTraining, # a training between two steps
     run: Path | str,         # folder of the run
     keep: int = 2,           # number of states to keep, the newest ones
-) -> Path:                   # the file
+) -> Path:                   # the state file
     "Write a checkpoint, in the first process only; raises `InputError` if the folder belongs to another training"
     from safetensors.torch import save
     folder, ahead = Path(run)/'state', [f for f in state_files(run) if step_of(f) > learn.state.i]
@@ -209,10 +209,10 @@ def read_state(
                       f"{file.name}.damaged; trying the previous state")
         with suppress(FileNotFoundError): file.rename(file.with_name(file.name + '.damaged'))
     if files or list((run/'state').glob('*.damaged')):
-        raise InputError(f"no state in {run}/state is intact; there is nothing to go on from: copy the run again or "
+        raise InputError(f"no state in {run}/state is intact, so there is nothing to resume: copy the run again or "
                          "train again")
     if (run/'card.json').exists():
-        raise InputError(f"{run} holds a model but no state to go on from; train again, or give a run whose folder "
+        raise InputError(f"{run} holds a model but no state to resume; train again, or give a run whose folder "
                          "state holds one")
     return None
 
@@ -461,7 +461,7 @@ def _fits(file, card): return file.is_file() and card['sha256'][file.name] == _s
 def load(
     path: Path | str,                   # a run folder
     device: str = 'auto',               # 'auto', 'cpu', 'cuda', …
-    recipe: Recipe | None = None,       # None: the one on the card
+    recipe: Recipe | None = None,       # recipe of the weights; None: the one on the card
     net: Callable | nn.Module | None = None,  # function or class that made the network; None: the card's U-Net
 ) -> Denoiser:
     "The denoiser of a run folder; raises `InputError` if it is incomplete or damaged, warns if its recipe has changed"

@@ -37,7 +37,7 @@ class RateRange:
         return fig
 
 def lr_find(
-    learn: Learner,          # before or during a training; left unchanged
+    learn: Learner,          # learner before or during training; left unchanged
     low: float = 1e-5,       # first learning rate
     high: float = 1.,        # last learning rate, unless the loss doubles before
     n: int = 80,             # number of steps

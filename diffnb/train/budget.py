@@ -67,7 +67,7 @@ def budget_replay(
 
 # %% ../../nbs/train/03_budget.ipynb #001d965e
 def warmup_stable_decay(
-    progress: float,         # 0…1
+    progress: float,         # progress, 0…1
     warm: float = .02,       # share of the budget for warm-up; long enough for Adam to see a few batches
     hold: float = .7,        # progress at which the rate begins to fall; 1: it never falls
 ) -> float:                  # share of the peak learning rate, 0…1
@@ -76,7 +76,7 @@ def warmup_stable_decay(
     return 1. if progress < hold or hold >= 1 else .5 * (1 + math.cos(math.pi * (progress - hold) / (1 - hold)))
 
 def one_cycle(
-    progress: float,         # 0…1
+    progress: float,         # progress, 0…1
     up: float = .25,         # share of the budget in which the rate rises
 ) -> float:                  # share of the peak learning rate, 0…1
     "One-cycle schedule: half a cosine up, half a cosine down ([Smith and Topin 2017](https://arxiv.org/abs/1708.07120))"
@@ -84,7 +84,7 @@ def one_cycle(
     return .02 + .49 * (1 - math.cos(math.pi * at)) if progress < up else .5 * (1 - math.cos(math.pi * at))
 
 def sqrt_cooldown(
-    progress: float,         # 0…1
+    progress: float,         # progress, 0…1
 ) -> float:                  # share of the peak learning rate, 0…1
     "1-sqrt cooldown, for the end of a run at its peak rate ([Hägele 2024](https://arxiv.org/abs/2405.18392))"
     return 1 - math.sqrt(progress)

@@ -30,8 +30,8 @@ from .budget import EMA, TrainState
 class Training(Protocol):
     "Attributes of a training that callbacks may use; `Learner` has them"
     dls: DataLoaders
-    recipe: Recipe               # fitted, in units of the data's standard deviation
-    scaled: Recipe               # recipe in units of the data
+    recipe: Recipe               # fitted recipe, in units of the data's standard deviation
+    scaled: Recipe               # fitted recipe, in units of the data
     device: torch.device
     state: TrainState            # state after the last step
     held_out: 'ValidationLoss'   # held-out loss, measured before the other callbacks run
@@ -155,7 +155,7 @@ class Log(Callback):
 def held_out_loss(
     denoise: Denoise,
     data: Split,
-    recipe: Recipe,          # scaled to the data
+    recipe: Recipe,          # recipe scaled to the data
     n: int = 512,            # number of images, from the first
     bs: int = 128,           # batch size
     seed: int = 0,           # seed of noise and noise levels

@@ -35,7 +35,7 @@ class TrainBatch(NamedTuple):
 def train_batch(
     batch: Batch,            # this process's share, 'image' and conditions: items rank, rank + world, …
     spec: DataSpec,
-    recipe: Recipe,          # fitted, and scaled to the data
+    recipe: Recipe,          # fitted recipe, scaled to the data
     seed: int,               # seed of the run, first part of every random key
     step: int,               # step number, from 0
     cond_drop: float = .1,   # share of the items whose conditions are dropped, 0…1
@@ -143,10 +143,10 @@ def train_steps(
     denoise: nn.Module,               # denoise(x, sigma, **cond) -> x0; its parameters are changed in place
     batch: Callable[[int], Batch],    # step from 0 -> {'image': (B,C,H,W), conditions}
     spec: DataSpec,
-    recipe: Recipe,                   # fitted, and scaled to the data
+    recipe: Recipe,                   # fitted recipe, scaled to the data
     budget: Budget,
-    opt: torch.optim.Optimizer,       # over the parameters of `denoise`
-    ema: EMA | None = None,           # updated after every step
+    opt: torch.optim.Optimizer,       # optimizer of the parameters of `denoise`
+    ema: EMA | None = None,           # weight average, updated after every step
     lr: float = 3e-3,                 # peak learning rate
     lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak
     options: TrainOptions = TrainOptions(),
