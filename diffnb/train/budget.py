@@ -79,7 +79,7 @@ def one_cycle(
     progress: float,         # progress, 0…1
     up: float = .25,         # share of the budget in which the rate rises
 ) -> float:                  # share of the peak learning rate, 0…1
-    "One-cycle schedule: half a cosine up, half a cosine down ([Smith and Topin 2017](https://arxiv.org/abs/1708.07120))"
+    "One-cycle schedule: half a cosine up, half one down ([Smith and Topin 2017](https://arxiv.org/abs/1708.07120))"
     at = progress / up if progress < up else 1 + (progress - up) / (1 - up)
     return .02 + .49 * (1 - math.cos(math.pi * at)) if progress < up else .5 * (1 - math.cos(math.pi * at))
 
