@@ -182,9 +182,9 @@ def _denoiser(net, spec, recipe, precision, cond_drop, seed): # denoiser around 
     made = make_network(net, spec, seed)
     takes = getattr(made, 'in_channels', spec.shape[0])
     if made is net and takes == spec.shape[0] < spec.in_channels:
-        raise InputError(f"the network takes the image alone, in_channels={takes}, and the recipe's preconditioner "
-                         f"shows it {spec.in_channels}: give the function or class that makes it, such as net=unet "
-                         "instead of net=unet(spec), or net=lambda spec, seed: F to show it the image alone")
+        raise InputError(f"the network takes only the image (in_channels={takes}), but the recipe's preconditioner "
+                         f"passes {spec.in_channels} channels: give the function or class that makes it, such as "
+                         "net=unet instead of net=unet(spec), or net=lambda spec, seed: F to pass the image only")
     first = next(made.parameters(), torch.zeros(()))
     check_network(made, spec, torch.zeros(2, *spec.shape, device=first.device))
     return Denoiser(made, spec, recipe, precision, cond_drop)
