@@ -121,7 +121,7 @@ def _check_scores(a, b, labels):
 # %% ../../nbs/evaluate/04_compare.ipynb #98cea2db
 class Run(NamedTuple):
     "Score of a training, with the facts about the training that a comparison needs"
-    score: float                    # lower is better
+    score: float                    # score, better when it is lower
     seed: int                       # training seed
     steps: int                      # number of optimizer steps, 1 or more
     seconds: float                  # seconds of training, above 0
@@ -134,8 +134,8 @@ class Run(NamedTuple):
 
     @classmethod
     def of(cls,
-        card: Mapping[str, Any],                    # from `learn.card()` or `read_card(run)`
-        scores: Mapping[str, Score] | None = None,  # from `learn.evaluate().samples`; None: those on the card
+        card: Mapping[str, Any],                    # card of the run, from `learn.card()` or `read_card(run)`
+        scores: Mapping[str, Score] | None = None,  # scores from `learn.evaluate().samples`; None: on the card
         name: str = 'FD fashion',                   # name of a score that is better when it is lower
     ) -> 'Run':
         "Run from a card and scores; raises `InputError` for an unfinished training or a missing score"
@@ -171,8 +171,8 @@ class RunPairs(NamedTuple):
     b: list[Run]
 
 def run_pairs(
-    a: Callable[[int], Run],         # training seed -> trained and scored run
-    b: Callable[[int], Run],         # the same for the other recipe
+    a: Callable[[int], Run],         # first recipe: training seed -> trained and scored run
+    b: Callable[[int], Run],         # second recipe, alike
     seeds: Sequence[int] = (0, 1, 2),
 ) -> RunPairs:
     "Train both recipes for each seed, in turns; raises `InputError` for a repeated seed or a run of another seed"
@@ -208,7 +208,7 @@ def compare_runs(
     note = f'by their budgets, b made {share:.2g} times the steps of a'
     return replace(found, note='; '.join(filter(None, (found.note, note))))
 
-def _pair(a, b): # sorted by seed
+def _pair(a, b): # pairs of runs, sorted by seed
     for name, arm in (('a', a), ('b', b)):
         seeds = [run.seed for run in arm]
         twice = [s for s in seeds if seeds.count(s) > 1]

@@ -24,8 +24,8 @@ def symmetric_root(c: Tensor) -> Tensor:
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 def frechet(
-    mean1: Tensor, cov1: Tensor,    # first Gaussian: (d,) and (d, d), float64
-    mean2: Tensor, cov2: Tensor,    # second Gaussian: (d,) and (d, d), float64
+    mean1: Tensor, cov1: Tensor,    # mean and covariance of one Gaussian, (d,) and (d, d), float64
+    mean2: Tensor, cov2: Tensor,    # mean and covariance of the other Gaussian, alike
     root1: Tensor | None = None,    # square root of cov1; None: computed
 ) -> float:
     "Fréchet distance of two Gaussians (Dowson and Landau 1982), 0 or more, in the unit of the features squared"

@@ -61,15 +61,15 @@ class FeatureNet(nn.Module):
 class Features:
     "A feature space: a function of images, and the mean and covariance of features of real images"
     name: str          # name of the space; scores are called 'FD name', without '-features-v1'
-    net: Callable[[Images], Tensor] # images (B, C, H, W) in -1…1 -> features (B, d)
+    net: Callable[[Images], Tensor] # function from images (B, C, H, W) in -1…1 to features (B, d)
     mean: Tensor       # mean of the features of real images, float64 (d,)
-    cov: Tensor        # their covariance, float64 (d, d)
+    cov: Tensor        # covariance of these features, float64 (d, d)
     sha256: str = ''   # hash of the weight file; '' without a file
 
     @classmethod
     def from_images(cls,
         name: str,                         # name of the space
-        net: Callable[[Images], Tensor],   # images (B, C, H, W) in -1…1 -> features (B, d)
+        net: Callable[[Images], Tensor],   # function from images (B, C, H, W) in -1…1 to features (B, d)
         images: Tensor,                    # real images, (N, C, H, W), uint8 or in the range of `spec`
         spec: DataSpec,                    # specification of the images
     ) -> 'Features':
@@ -173,7 +173,7 @@ def check_images(
 
 def feature_batches(
     x: Tensor,                             # images, which are checked
-    features: Callable[[Images], Any],     # images (B, C, H, W) in -1…1 -> features (B, d)
+    features: Callable[[Images], Any],     # function from images (B, C, H, W) in -1…1 to features (B, d)
     spec: DataSpec,                        # specification of the images; their range is converted to -1…1
     bs: int | None = None,                 # batch size; None: 250, or less for large images
 ) -> Iterator[Tensor]:                     # float64 (B, d) on the CPU
@@ -194,7 +194,7 @@ def feature_batches(
 
 def read_features(
     x: Tensor,                             # images, which are checked
-    features: Callable[[Images], Any],     # images (B, C, H, W) in -1…1 -> features (B, d)
+    features: Callable[[Images], Any],     # function from images (B, C, H, W) in -1…1 to features (B, d)
     spec: DataSpec,                        # specification of the images; their range is converted to -1…1
     bs: int | None = None,                 # batch size; None: 250, or less for large images
 ) -> Tensor:                               # float64 (N, d); 1 KB per image for d = 128

@@ -37,7 +37,7 @@ def score_images(
     spec: DataSpec,               # declared shape and range
     ref: Tensor,                  # real images for the kernel distance, density and coverage
     label: Labels | None = None,  # intended class of each image, index into Fashion-MNIST's classes, -1: none
-    spaces: Sequence[Features] | None = None,  # None: those in the package for clothes, else random features
+    spaces: Sequence[Features] | None = None,  # spaces; None: those in the package for clothes, else random
 ) -> dict[str, Score]:
     "Scores of a set of images by name; raises `InputError` for images or labels that do not match `spec`"
     spaces = _default_spaces(spec, ref) if spaces is None else spaces
@@ -162,7 +162,7 @@ def _by_name(label: Labels, before: Sequence[str], after: Sequence[str]) -> Labe
 
 def match_conditions(
     batch: Batch,            # real images and their conditions
-    real: DataSpec,          # their specification
+    real: DataSpec,          # specification of the real images
     made: DataSpec,          # specification of a model, checked by `check_comparable`
 ) -> Batch:                  # name of a condition -> one row per image
     "Conditions as the model takes them: matched by name, with numbers and images in the model's units"
@@ -207,7 +207,7 @@ class RealImages(NamedTuple):
     floor: dict[str, Score]      # scores of the held-out images
 
     def score(self,
-        images: Tensor,          # uint8 (N, C, H, W)
+        images: Tensor,          # generated images, uint8 (N, C, H, W)
         label: Labels | None,    # index into Fashion-MNIST's classes, int64 (N,); None: unknown
     ) -> dict[str, Score]:
         "Scores of generated images"
@@ -216,7 +216,7 @@ class RealImages(NamedTuple):
 def real_images(
     data: DataLoaders,           # real images, on any device
     n: int,                      # number of images to score, from `scored_number`
-    features: Features | Callable[[Images], Any] | None = None, # a space, or images in -1…1 -> (N, d); None: by spec
+    features: Features | Callable[[Images], Any] | None = None, # space, or images in -1…1 -> (N, d); None: by spec
 ) -> RealImages:
     "Reference and floor for the scores of samples; raises `InputError` for data that cannot be scored"
     spec, known = data.spec, known_images(data.train)
@@ -233,11 +233,11 @@ def real_images(
 
 class LabelledImages(NamedTuple):
     "Images with their intended classes"
-    images: Tensor           # uint8 (N, C, H, W)
-    label: Labels | None     # index of the class, int64 (N,); None: unknown
+    images: Tensor           # images, uint8 (N, C, H, W)
+    label: Labels | None     # index of the intended class, int64 (N,); None: unknown
 
 def sample_to_score(
-    denoise: Denoiser,       # trained or loaded, on any device
+    denoise: Denoiser,       # trained or loaded model, on any device
     real: RealImages,        # images against which the samples will be scored
     seed: int = 0,           # seed of the samples
     **kw: Any,               # arguments of `sample_from`: n_steps, step, guide, bs, or other conditions by name
@@ -250,11 +250,11 @@ def sample_to_score(
     return LabelledImages(x, match_classes(cond.get('label'), spec, fashion_classes))
 
 def evaluate_model(
-    denoise: Denoiser,       # trained or loaded, on any device
+    denoise: Denoiser,       # trained or loaded model, on any device
     data: DataLoaders,       # real images, on any device
     n: int | None = None,    # number of samples and of real images, 40 or more; None: 2,000, or all held-out images
     seed: int = 0,           # seed of the samples
-    features: Features | Callable[[Images], Any] | None = None, # a space, or images in -1…1 -> (N, d); None: by spec
+    features: Features | Callable[[Images], Any] | None = None, # space, or images in -1…1 -> (N, d); None: by spec
     **kw: Any,               # arguments of `sample_from`: n_steps, step, guide, bs
 ) -> Evaluation:
     "Scores of new samples beside those of real images; raises `InputError` before sampling if they cannot be compared"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/use/03_cli.ipynb #ead0c717
 def _number(
-    kind: type,              # int or float
+    kind: type,              # type of the number: int or float
     low: float, high: float, # smallest and largest allowed value
     above: bool = False,     # whether `low` itself is not allowed
 ) -> Callable[[str], Any]:
@@ -216,7 +216,7 @@ def _place(data: str) -> str:
     return str(path.resolve()) if data not in fashion_sources and path.exists() else data
 
 def _learner(
-    data: str, size: int | None, net: str, seed: int, bs: int, lr: float, precision: str, # options of these names
+    data: str, size: int | None, net: str, seed: int, bs: int, lr: float, precision: str, # options of the same names
     device: str, compile: bool,
 ) -> 'Learner':
     "The Learner that the options of `diffnb_train` describe"
@@ -417,12 +417,12 @@ def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
 
 # %% ../../nbs/use/03_cli.ipynb #fece0e96
 def _begin(options: dict[str, Any], budget: dict[str, Any], run: Path, device: str, compile: bool) -> _Job:
-    "A new run"
+    "Job of a new run"
     learn = _learner(device=device, compile=compile, **options)
     return _Job(learn, run, {**options, 'precision': learn.precision}, budget or dict(minutes=2.))
 
 def _go_on(run: Path, options: dict[str, Any], budget: dict[str, Any], device: str, compile: bool) -> _Job:
-    "A run that another process began"
+    "Job of a run that another process began"
     kept, begun = _read_options(run, options)
     learn = _learner(device=device, compile=compile, **kept).resume(run)
     return _Job(learn, run, kept, _rest(learn, run, begun, budget))
@@ -450,7 +450,7 @@ def _closing(job: _Job, began: float) -> str:
 def _job(
     minutes: float | None, steps: int | None,     # budget
     options: dict[str, Any],                      # options that describe the Learner
-    out: str | None, resume: str | None, force: bool, device: str, compile: bool,   # options of these names
+    out: str | None, resume: str | None, force: bool, device: str, compile: bool,   # options of the same names
 ) -> _Job:
     "The training that the options of `diffnb_train` describe; checks all it can before it reads data"
     from diffnb.core.types import InputError
@@ -466,16 +466,16 @@ def _job(
 
 def train(
     minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # minutes of training (default: 2)
-    steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # optimizer steps, instead of minutes
-    data: _Path = 'auto',         # auto, embedded, hub, or a folder of images, a saved data set or Fashion-MNIST files
+    steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # number of optimizer steps, instead of minutes
+    data: _Path = 'auto',         # data: auto, embedded, hub, or a folder of images, a saved data set or Fashion-MNIST
     size: Annotated[int, _number(int, 4, 1024)] | None = None, # height and width of images from a folder (default: 32)
     out: _Path | None = None,     # new run folder (default: runs/DATE-TIME-SEED)
     seed: _Seed = 0,              # seed of weights, data order, noise and samples
-    net: str = 'small',           # tiny, small or base, for seconds, two minutes or half an hour on two cores
+    net: str = 'small',           # network: tiny, small or base, for seconds, 2 minutes or half an hour on two cores
     bs: Annotated[int, _number(int, 1, 2**20)] = 64, # batch size
     lr: Annotated[float, _number(float, 0, 1000, above=True)] = 3e-3, # peak learning rate
-    precision: str = 'auto',      # auto, fp32 or bf16
-    device: str = 'auto',         # auto, cpu, cuda, ...
+    precision: str = 'auto',      # precision of the network: auto, fp32 or bf16
+    device: str = 'auto',         # compute device: auto, cpu, cuda, ...
     compile: bool = False,        # compile the network: takes a minute, then speeds up steps on some machines
     resume: _Path | None = None,  # run folder to resume; if it is finished, add --minutes or --steps
     force: bool = False,          # replace the results in an existing folder
@@ -552,10 +552,10 @@ def sample(
     classes: str = 'all',        # class names or indices, comma-separated; images take them in turn
     fast: bool = False,          # a quarter of the time, for slightly worse images
     steps: Annotated[int, _number(int, 1, 10_000)] | None = None, # sampling steps (default: 25)
-    sampler: str | None = None,  # ancestral, euler, heun, dpmpp_2m, unipc, ... (default: stochastic Heun)
+    sampler: str | None = None,  # sampler: ancestral, euler, heun, dpmpp_2m, unipc, ... (default: stochastic Heun)
     guidance: Annotated[float, _number(float, 0, 100)] = 1., # guidance scale; 1: none, 2: exaggerated classes
     seed: _Seed = 0,             # seed of the noise
-    device: str = 'auto',        # auto, cpu, cuda, ...
+    device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
 ) -> None:
     "Generate images with a trained model"
@@ -741,7 +741,7 @@ def evaluate(
     data: str | None = None,     # real images: auto, embedded, hub or a folder (default: data of each run, else auto)
     size: Annotated[int, _number(int, 4, 1024)] = 32, # height and width of images from --data, if no run is given
     seed: _Seed = 0,             # seed of the samples
-    device: str = 'auto',        # auto, cpu, cuda, ...
+    device: str = 'auto',        # compute device: auto, cpu, cuda, ...
 ) -> None:
     "Score generated images against real ones"
     from diffnb.data.sources import assets
@@ -766,14 +766,14 @@ def diffnb_eval() -> None:
 # %% ../../nbs/use/03_cli.ipynb #3ecd2845
 def bench(
     out: _Path | None = None,    # folder for the table (default: bench/DATE-TIME-SEED)
-    data: _Path = 'auto',        # auto, embedded, hub, or a folder with Fashion-MNIST files
+    data: _Path = 'auto',        # data: auto, embedded, hub, or a folder with Fashion-MNIST files
     net: str = 'small',          # network: tiny, small or base
     bs: Annotated[int, _number(int, 1, 2**20)] = 64, # batch size
     seconds: Annotated[float, _number(float, 0, 3600)] = 1., # length of a turn in seconds
     pairs: Annotated[int, _number(int, 6, 10_000)] = 30, # number of pairs of turns
     seed: _Seed = 0,             # seed of weights and noise
-    precision: str = 'auto',     # auto, fp32 or bf16
-    device: str = 'auto',        # auto, cpu, cuda, ...
+    precision: str = 'auto',     # precision of the network: auto, fp32 or bf16
+    device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
 ) -> None:
     "Time training and sampling on this machine, against a bare loop, the layers alone and the bare network"

@@ -131,7 +131,7 @@ def table_schedule(
 
 # %% ../../nbs/use/01_interop.ipynb #7873387c
 def rename_conditions(
-    denoise: Callable[..., Images],  # (x, sigma, **cond) -> x0
+    denoise: Callable[..., Images],  # denoiser of another library, (x, sigma, **cond) -> x0
     **names: str,                    # our name of a condition = its name there, such as label='class_cond'
 ) -> Denoise:
     "The same denoiser with other names for its conditions; None conditions are not passed on"
