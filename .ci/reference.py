@@ -192,12 +192,15 @@ def entry(sym, name=None, title_level=3):
 # Processor
 
 IN_CODE = re.compile(r'```.*?```', re.S)
+SUMMARY = re.compile(r'<summary>.*?</summary>', re.S)
+CODE = re.compile(r'`([^`]+)`')
 LINKED = re.compile(r'\[(`[^`]+`)\]\([^()\s]+\)')
 OUTER = re.compile(r'(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\]\([^()\s]+\))*)\]\([^()\s]+\)')
 
 
 def without_nested_links(text):
-    "Markdown in which no link stands inside another link, or inside code"
+    "Markdown in which no link stands inside another link, code, or a summary, where Markdown may not be read at all"
+    text = SUMMARY.sub(lambda m: CODE.sub(r'<code>\1</code>', LINKED.sub(r'\1', m[0])), text)
     text = IN_CODE.sub(lambda m: LINKED.sub(lambda link: link[1].strip('`'), m[0]), text)
     return OUTER.sub(lambda m: m[0].replace(m[1], LINKED.sub(r'\1', m[1])) if '](' in m[1] else m[0], text)
 

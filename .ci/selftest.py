@@ -193,6 +193,8 @@ def pages_are_arranged():
     for text, wanted in (('[see [`f`](a.html#f) here](b.html)', '[see `f` here](b.html)'),
                          ('[`f`](a.html#f) and [b](b.html)', '[`f`](a.html#f) and [b](b.html)'),
                          ('![a [`f`](a.html)](b.png)', '![a [`f`](a.html)](b.png)'),
+                         ('<summary>Why [`f`](a.html#f) or `g`?</summary>',
+                          '<summary>Why <code>f</code> or <code>g</code>?</summary>'),
                          ('```python\nx # of [`f`](a.html#f)\n```', '```python\nx # of f\n```')):
         assert reference.without_nested_links(text) == wanted, (text, reference.without_nested_links(text))
 

@@ -36,7 +36,7 @@ AS_MARKDOWN = 'a link that is shown as Markdown'
 NO_CLASS = 'a class that reads like a function'
 NO_ENTRY = 'has no entry, or one that is not a heading of second or third level'
 NOT_IN_ORDER = 'its entry does not stand in the order of the definitions'
-QUARTO_ONLY = 'html-math-method', 'respect-user-color-scheme'     # options that this renderer does not have
+QUARTO_ONLY = 'html-math-method', 'respect-user-color-scheme', 'highlight-style'     # options that this renderer does not have
 FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
 
 def process(cfg):
