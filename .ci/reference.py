@@ -248,8 +248,18 @@ def named(cell):
     return 'source', list(places([source]))
 
 
+def wrapped(text):
+    "Printed text whose sentences fit on a page; lines with columns stay as they are, and scroll"
+    def lines(line):
+        indent = len(line) - len(line.lstrip())
+        if len(line) <= WIDTH or '  ' in line.strip(): return [line]
+        return textwrap.wrap(line.strip(), WIDTH, initial_indent=' '*indent, subsequent_indent=' '*(indent + 4),
+                             break_long_words=False, break_on_hyphens=False)
+    return '\n'.join(new for line in text.split('\n') for new in lines(line))
+
+
 class Arranged:
-    "Processor: entries in order, and no links inside links. It comes after nbdev's own, so it works on what they made"
+    "Processor: entries in order, no links inside links, printed sentences wrapped. It works on what nbdev's own made"
     def __init__(self, nb): self.nb = nb
 
     def begin(self):
@@ -259,5 +269,7 @@ class Arranged:
         for cell in self.nb.cells:
             if cell.cell_type == 'markdown': cell.source = without_nested_links(cell.source or '')
             for out in cell.get('outputs', []):
-                text = out.get('data', {}).get('text/markdown')
-                if text: out['data']['text/markdown'] = without_nested_links(''.join(text))
+                data = out.get('data', {})
+                if 'text/markdown' in data: data['text/markdown'] = without_nested_links(''.join(data['text/markdown']))
+                if 'text/plain' in data: data['text/plain'] = wrapped(''.join(data['text/plain']))
+                if 'text' in out: out['text'] = wrapped(''.join(out['text']))

@@ -199,6 +199,14 @@ def pages_are_arranged():
         assert reference.without_nested_links(text) == wanted, (text, reference.without_nested_links(text))
 
 
+def printed_sentences_are_wrapped():
+    "A long sentence goes on a line below, further in; a table and a short line stay"
+    sentence, table = '  ' + 'word ' * 30, 'name  ' * 30
+    new = reference.wrapped(f'{sentence}\n{table}\nshort\n').split('\n')
+    assert max(map(len, new[:2])) <= 88 and new[0][:7] == '  word ' and new[1][:7] == ' ' * 6 + 'w', new
+    assert new[-3:] == [table, 'short', ''], new
+
+
 def questions_become_cards():
     "Question, answer and links, for a page and for Anki; what stands before the heading is no question"
     block = '<details><summary>{}</summary>\n\n{}\n\n</details>'.format
@@ -251,7 +259,8 @@ def main():
     "Run all; exit status"
     checks = [imports_are_followed, a_hash_tells_what_changed, everyone_has_a_turn, a_budget_is_kept, slowness_is_seen,
               slowness_is_named, the_record_keeps_what_was_not_run, a_page_with_a_clock_is_alone, outputs_are_compared,
-              entries_are_read_from_the_source, pages_are_arranged, questions_become_cards, directives_stand_at_the_top,
+              entries_are_read_from_the_source, pages_are_arranged, printed_sentences_are_wrapped,
+              questions_become_cards, directives_stand_at_the_top,
               what_nbdev_test_leaves_out_is_not_run_again, *gates.selftests()]
     for f in checks: f(); print('passed ', f.__name__.replace('_', ' '))
     print(f'{len(checks)} passed, 0 failed')
