@@ -11,7 +11,7 @@ from diffnb.data.block import fashion_mnist
 from diffnb.data.spec import DataSpec
 from diffnb.denoise.recipe import recipes
 from diffnb.learn.learner import Learner
-from diffnb.sample.guide import cfg
+from diffnb.steer.guide import cfg
 from diffnb.sample.steps import heun
 from diffnb.train.unet import init_weights
 

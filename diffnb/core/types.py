@@ -50,8 +50,8 @@ class Weight(Protocol):
 
 class NoiseSource(Protocol):
     "Source of unit normal noise for the step from one noise level to the next"
-    def __call__(self, sigma_from: float, sigma_to: float, /) -> Images:
-        "Noise for one step, (B, C, H, W)"
+    def __call__(self, sigma_from: float, sigma_to: float, again: int = 0, /) -> Images:
+        "Noise for one step, (B, C, H, W); other noise for the same step where `again` counts how often it is repeated"
         ...
 
 class Corrupt(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 import torch
 from torch import Tensor
-from ..core.types import Batch, Denoise, Images, InputError, NoiseSource
+from ..core.types import Batch, Denoise, Images, InputError, NoiseSource, Sigmas
 from .steps import SamplerStep, State, heun
 
 # %% ../../nbs/sample/02_loop.ipynb #2056dca4
@@ -49,20 +49,23 @@ def invert_steps(
 def network_evals(
     denoise: Denoise,
     cond: Batch,           # conditions of the call, which may change the number
+    sigma: Sigmas,         # noise levels of the call, which may change it too
 ) -> int:
-    "Evaluations of the network in one call: `denoise.n_evals(cond)` if the denoiser has that method, else 1"
-    count = getattr(denoise, 'n_evals', None)
-    return count(cond) if count else 1
+    "Evaluations of networks in one call: `denoise.n_evals(cond, sigma)` if the denoiser has that method, else 1"
+    n_evals = getattr(denoise, 'n_evals', None)
+    return n_evals(cond, sigma) if n_evals else 1
 
 def _run(denoise, x, levels, step, noise, cond):
-    state, each = State(0, levels[0], x), network_evals(denoise, cond)
+    state, seen = State(0, levels[0], x), []
+    def counted(x, sigma, **given):                     # steps count calls of the denoiser, not of networks
+        seen.append(network_evals(denoise, given, sigma))
+        return denoise(x, sigma, **given)
     for sigma_next in levels[1:]:
-        before = state.n_evals
-        with torch.no_grad(): state = step(denoise, state, sigma_next, noise, cond)
-        state = replace(state, n_evals=before + each * (state.n_evals - before))    # steps count calls of the denoiser
+        with torch.no_grad(): state = step(counted, state, sigma_next, noise, cond)
+        state = replace(state, n_evals=sum(seen))
         yield state
 
-def _no_noise(_sigma_from, _sigma_to):
+def _no_noise(_sigma_from, _sigma_to, _again=0):
     raise InputError("this sampler adds noise: pass noise=, "
                      "for example item_noise(x.shape[1:], range(len(x)), seed, x)")
 

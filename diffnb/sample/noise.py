@@ -20,8 +20,9 @@ def item_noise(
     like: Tensor,            # tensor whose dtype and device the noise gets
 ) -> NoiseSource:
     "Noise for stochastic steps, in which each sample has its own key"
-    def noise(sigma_from: float, sigma_to: float) -> Images:
-        return randn_items(shape, items, seed, 'step noise', f'{sigma_from:.6g} to {sigma_to:.6g}').to(like)
+    def noise(sigma_from: float, sigma_to: float, again: int = 0) -> Images:
+        step = f'{sigma_from:.6g} to {sigma_to:.6g}' + (f', again {again}' if again else '')
+        return randn_items(shape, items, seed, 'step noise', step).to(like)
     return noise
 
 # %% ../../nbs/sample/04_noise.ipynb #b39c00e8
@@ -55,7 +56,8 @@ def brownian_noise(
         k = leaf(sigma)
         left, right = where(depth, k), where(depth, k + 1)
         return bridge(math.log(sigma), left, right, node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
-    def noise(sigma_from: float, sigma_to: float) -> Images:
+    def noise(sigma_from: float, sigma_to: float, again: int = 0) -> Images:
+        if again: raise InputError("a Brownian path has one value per step; steps that are repeated need item_noise")
         if sigma_to > sigma_from:
             raise InputError(f"a Brownian path goes down, not from {sigma_from:g} up to {sigma_to:g}; "
                              "with churn use item_noise")

@@ -206,5 +206,5 @@ def scale_noise(
     if not .9 <= s_noise <= 1.1:
         raise InputError(f"s_noise (={s_noise}) must be 0.9 to 1.1; 1 changes nothing")
     def scaled(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
-        return step(denoise, state, sigma_next, lambda a, b: s_noise * noise(a, b), cond)
+        return step(denoise, state, sigma_next, lambda *of: s_noise * noise(*of), cond)
     return scaled

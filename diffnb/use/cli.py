@@ -563,7 +563,7 @@ def sample(
     from diffnb.core.types import count
     from diffnb.core.machine import check_space
     from diffnb.data.sources import assets
-    from diffnb.sample.guide import cfg
+    from diffnb.steer.guide import cfg
     from diffnb.sample.generate import pick_conditions, sample_from
     from diffnb.learn.run import load, run_name
     how, folder = _sampler(fast, steps, sampler), Path(f'samples/{run_name(seed)}' if out is None else out)
