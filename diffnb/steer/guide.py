@@ -175,11 +175,11 @@ def _check_drop(denoise: Denoiser, drop: Sequence[str]) -> None:
 # %% ../../nbs/steer/01_guide.ipynb #3daf90aa
 def thinned(
     denoise: Denoiser,
-    share: float = .1,       # share of the output channels of each convolution that are set to 0, 0…1
+    share: float = .02,      # share of the output channels of each convolution that are set to 0, 0…1
     seed: int = 0,           # seed of the choice
 ) -> Denoiser:
     "A worse copy of a denoiser, for `autoguide`: some channels of the convolutions between its first and last are 0"
-    if not 0 < share < 1: raise InputError(f"share (={share}) must be above 0 and below 1; 0.1 is usual")
+    if not 0 < share < 1: raise InputError(f"share (={share}) must be above 0 and below 1; 0.02 is usual")
     weak = copy.deepcopy(denoise)
     convs = [m for m in weak.net.modules() if isinstance(m, nn.Conv2d)][1:-1]
     if not convs: raise InputError("the network has no convolution between its first and its last; give another weak one")
