@@ -91,7 +91,8 @@ class Guided:
 
     def _both(self, x: Images, sigma: Sigmas, given: Batch) -> Sequence[Images]:
         if isinstance(self.weak, Unconditional) and self.weak.denoise is self.strong and self.weak.can_double(given):
-            return self.strong(torch.cat([x, x]), sigma.expand(len(x)).repeat(2), **self.weak.doubled(x, given)).chunk(2)
+            levels = sigma.expand(len(x)).repeat(2)
+            return self.strong(torch.cat([x, x]), levels, **self.weak.doubled(given)).chunk(2)
         return self.strong(x, sigma, **given), self.weak(x, sigma, **given)
 
 def _differs(weak: Denoise, given: Batch) -> bool:     # from the strong estimate
@@ -117,11 +118,10 @@ class Unconditional:
         "Whether each given condition that is dropped has a missing value"
         return all(k in self.known for k in given if k in self.drop)
 
-    def doubled(self, x: Images, given: Batch) -> Batch:
+    def doubled(self, given: Batch) -> Batch:
         "Conditions of one call for both estimates: a row for each image, then one without the dropped conditions"
-        second = {k: self.known[k].drop(v, torch.ones(len(v), dtype=torch.bool, device=v.device)) if k in self.drop else v
-                  for k, v in given.items()}
-        return {k: torch.cat([v, second[k]]) for k, v in given.items()}
+        def blank(k: str, v: Tensor) -> Tensor: return self.known[k].drop(v, torch.ones(len(v), device=v.device).bool())
+        return {k: torch.cat([v, blank(k, v) if k in self.drop else v]) for k, v in given.items()}
 
 # %% ../../nbs/steer/01_guide.ipynb #e05a4b55
 def cfg(
@@ -182,7 +182,7 @@ def thinned(
     if not 0 < share < 1: raise InputError(f"share (={share}) must be above 0 and below 1; 0.02 is usual")
     weak = copy.deepcopy(denoise)
     convs = [m for m in weak.net.modules() if isinstance(m, nn.Conv2d)][1:-1]
-    if not convs: raise InputError("the network has no convolution between its first and its last; give another weak one")
+    if not convs: raise InputError("the network has no convolution between the first and the last: use another model")
     for i, conv in enumerate(convs):
         keep = torch.rand(conv.out_channels, generator=rng(seed, 'thinned', i)) >= share
         for p in conv.parameters(recurse=False): p.data *= append_dims(keep.to(p), p) if p.ndim > 1 else keep.to(p)
