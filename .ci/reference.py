@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-WIDTH = 88      # columns of a signature
+WIDTH = 84      # columns of a signature
 FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
 
@@ -138,8 +138,8 @@ def explained(sig):
 def markdown(sig, level, link=''):
     "An entry as Markdown: heading, link to the source, signature, docstring, arguments, then the methods"
     parts = [f"{'#'*level} {sig.name}".replace('__', r'\_\_')]
-    if link: parts.append(f'[source]({link}){{target="_blank" style="float:right; font-size:smaller"}}')
-    parts += [f'```python\n{sig}\n```', sig.doc]
+    source = f'[source]({link}){{target="_blank" style="font-size:smaller"}}' if link else ''
+    parts += [f'```python\n{sig}\n```', f'{sig.doc} {source}'.strip()]
     parts.append('\n'.join(f'* {names}: {comment}' for names, comment in explained(sig)))
     parts += [markdown(method, level + 1) for method in sig.methods]
     return '\n\n'.join(p for p in parts if p)
@@ -248,6 +248,13 @@ def named(cell):
     return 'source', list(places([source]))
 
 
+def only_imports(source):
+    "Whether a cell does nothing but import, so that a reader can skip it"
+    try: body = ast.parse(source).body
+    except SyntaxError: return False
+    return bool(body) and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in body)
+
+
 def wrapped(text):
     "Printed text whose sentences fit on a page; lines with columns stay as they are, and scroll"
     def lines(line):
@@ -259,7 +266,7 @@ def wrapped(text):
 
 
 class Arranged:
-    "Processor: entries in order, no links inside links, printed sentences wrapped. It works on what nbdev's own made"
+    "Processor: entries in order, no links inside links, long sentences wrapped, imports folded; it comes after nbdev's own"
     def __init__(self, nb): self.nb = nb
 
     def begin(self):
@@ -267,6 +274,8 @@ class Arranged:
         place, cells = places(sources_of(self.nb.path_)), list(self.nb.cells)
         self.nb.cells[:] = [cells[i] for i in in_order([named(c) for c in cells], place)]
         for cell in self.nb.cells:
+            if cell.cell_type == 'code' and only_imports(cell.source or '') and 'code-fold' not in cell.source:
+                cell.source = f'#| code-fold: true\n#| code-summary: "Imports"\n{cell.source}'
             if cell.cell_type == 'markdown': cell.source = without_nested_links(cell.source or '')
             for out in cell.get('outputs', []):
                 data = out.get('data', {})

@@ -203,7 +203,7 @@ def printed_sentences_are_wrapped():
     "A long sentence goes on a line below, further in; a table and a short line stay"
     sentence, table = '  ' + 'word ' * 30, 'name  ' * 30
     new = reference.wrapped(f'{sentence}\n{table}\nshort\n').split('\n')
-    assert max(map(len, new[:2])) <= 88 and new[0][:7] == '  word ' and new[1][:7] == ' ' * 6 + 'w', new
+    assert max(map(len, new[:2])) <= reference.WIDTH and new[0][:7] == '  word ' and new[1][:7] == ' ' * 6 + 'w', new
     assert new[-3:] == [table, 'short', ''], new
 
 
