@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from html.parser import HTMLParser
@@ -37,6 +38,7 @@ NO_CLASS = 'a class that reads like a function'
 NO_ENTRY = 'has no entry, or one that is not a heading of second or third level'
 NOT_IN_ORDER = 'its entry does not stand in the order of the definitions'
 QUARTO_ONLY = 'html-math-method', 'respect-user-color-scheme', 'highlight-style'     # options that this renderer does not have
+RUN_FROM_TWIN = 'howto/one_gpu.llms.md'      # a page whose twin has all the code that it needs
 FOREIGN_STYLE = re.compile(r'@import\s+(?:url\(["\']?https?:[^)]*\)|["\']https?:[^"\']*["\'])[^;]*;')
 
 def process(cfg):
@@ -221,6 +223,25 @@ def entries(docs, top=TOP):
         bad += [(f.relative_to(docs), *b) for b in faults_of_entries(parsed, source)]
     return bad
 
+def code_of(twin):
+    "The code of a page in its Markdown twin"
+    return '\n'.join(re.findall(r'^```python\n(.*?)^```$', twin, re.S | re.M))
+
+def twins(docs):
+    "[(page, its Markdown twin, what is wrong)]: each page has one, which llms.txt lists, and from one the code is run"
+    listed, bad = (docs/'llms.txt').read_text(encoding='utf8'), []
+    for f in sorted(docs.rglob('*.html')):
+        if f.name == '404.html': continue
+        twin = f.with_suffix('.llms.md')
+        if not twin.exists(): bad.append((f.relative_to(docs), twin.name, 'is missing'))
+        elif f'/{twin.relative_to(docs)}' not in listed: bad.append((f.relative_to(docs), twin.name, 'not in llms.txt'))
+    with tempfile.TemporaryDirectory() as d:
+        code = Path(d)/'page.py'
+        code.write_text(code_of((docs/RUN_FROM_TWIN).read_text(encoding='utf8')), encoding='utf8')
+        ran = subprocess.run([sys.executable, code], cwd=d, capture_output=True, text=True)
+    if ran.returncode: bad.append((Path(RUN_FROM_TWIN), 'its code', f'fails alone: {ran.stderr[-300:]}'))
+    return bad
+
 # The seeded faults of the check's own test
 
 GOOD = ('<h1 id="top">a</h1><a href="b.html#here">good</a><a href="https://site/x/b.html#here">good</a>'
@@ -265,17 +286,18 @@ def selftest():
     want = sorted([why for why, _ in SEEDED] + ['is not in the sidebar', 'loaded from elsewhere'])
     module = Page(); module.feed('<h2 id="g">g</h2><h2 id="f">f</h2><h4 id="c.run">run</h4><h2 id="c">C</h2>')
     source = 'def f(): pass\ndef g(): pass\nclass C:\n    def run(self): "Go"\n    def _no(self): "no"\n'
+    good_twin = code_of('a\n```python\nx = 1\n```\nb\n    ```\n```sh\nno\n```\n```python\ny = x\n```\n') == 'x = 1\n\ny = x\n'
     good_entries = [*faults_of_entries(module, source)] == [('c.run', NO_ENTRY), ('g', NOT_IN_ORDER)]
     inner = dict(section='t', contents=['core/a.ipynb', 'core/b.ipynb'])
     good_sidebar = listed == ['index.ipynb', dict(section='s', contents=[inner])]
-    return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want or not good_sidebar or not good_entries)
+    return int(clean != [] or n != 3 or sorted(b[2] for b in bad) != want or not good_sidebar or not good_entries or not good_twin)
 
 def main():
     "Build and check the site; exit status"
     cfg = get_config()
     warnings = render(process(cfg), cfg)
     bad, n = faults(cfg.config_path/'_docs', cfg.doc_host.rstrip('/') + cfg.doc_baseurl.rstrip('/'))
-    bad += entries(cfg.config_path/'_docs')
+    bad += entries(cfg.config_path/'_docs') + twins(cfg.config_path/'_docs')
     for w in warnings: print('warning:', w)
     for b in bad: print('fault:', *b)
     expected = len(pages())
