@@ -257,6 +257,13 @@ def tests_beside_the_lesson():
     return bad
 
 
+def colab_installs():
+    "The first code cell that runs installs the package on Colab, since each page has a link that opens it there"
+    first = lambda p: next((c for c in p.cells if 'default_exp' not in c.directives), None)
+    return [f'{p.name} has no first cell that installs the package on Colab: copy it from another page' for p in pages()
+            if not (first(p) and 'COLAB_RELEASE_TAG' in first(p).source)]
+
+
 def questions():
     "Chapters, explanations and tutorials end in three to six questions; the cards made of them are current"
     bad = []
@@ -278,7 +285,7 @@ def questions():
 
 GATES = (symlink, modules_have_notebooks, claims_are_tested, layering, numbers_once, assets, long_functions, long_lines,
          light_import, no_developers_tools, no_device, outputs, words_for_pictures, nothing_left_open, long_cells,
-         wide_code, wide_outputs, tests_beside_the_lesson, questions, one_kernel)
+         wide_code, wide_outputs, tests_beside_the_lesson, questions, colab_installs, one_kernel)
 
 
 # Known answers
