@@ -41,15 +41,19 @@ def vary(
     eps = randn_items(denoise.spec.shape, range(first, first + len(images)), seed, 'start').to(images)
     return _sample(denoise, guide, seed=seed, start=images + sigma * eps, skip=skip, **kw)
 
-def _arguments(denoise: Denoiser, images: Images, kw: Mapping[str, Any]) -> dict[str, Any]:   # of `sample`, checked
-    _check_images(denoise.spec, images)
-    known = denoise.spec.conditions
-    wanted = {k: v for k, v in kw.items() if k in known or k == 'label'}
-    picked = pick_conditions(denoise.spec, len(images), **wanted)
-    cond = {k: v for k, v in picked.items() if wanted.get(k) is not None or not known[k].droppable}
+def _arguments(denoise: Denoiser, images: Images, kw: Mapping[str, Any]) -> dict[str, Any]:   # of `sample`
+    wanted = {k: v for k, v in kw.items() if k in denoise.spec.conditions or k == 'label'}
+    cond = _picked(denoise, images, wanted)
     args = {'n_steps': quality['n_steps'], **{k: v for k, v in kw.items() if k not in wanted}, **cond}
     if args['n_steps'] < 1: raise InputError(f"n_steps (={args['n_steps']}) must be 1 or more")
     return args
+
+def _picked(denoise: Denoiser, images: Images, wanted: Mapping[str, Any]) -> Batch:    # conditions of checked images
+    _check_images(denoise.spec, images)
+    if not isinstance(wanted, Mapping):
+        raise InputError(f"conditions are {wanted!r}: give them by name, such as {{'label': {wanted!r}}}")
+    picked, known = pick_conditions(denoise.spec, len(images), **wanted), denoise.spec.conditions
+    return {k: v for k, v in picked.items() if wanted.get(k) is not None or not known[k].droppable}
 
 def _check_images(spec: DataSpec, images: Images) -> None:
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.ndim != 4 or not len(images):
@@ -180,8 +184,8 @@ def invert(
     **cond: Any,             # conditions of the images, repeated in turn, missing by default
 ) -> Images:                 # unit noise on the CPU, (B, C, H, W)
     "Noise from which `from_noise` makes these images: the sampling trajectory, backwards. Raises `InputError`"
-    given = _arguments(denoise, images, {**cond, 'n_steps': n_steps})
-    top = _inverted(denoise, images, guide, 0, step=step, bs=bs, **given)
+    if n_steps < 2: raise InputError(f"n_steps (={n_steps}) must be 2 or more, to have two levels")
+    top = _inverted(denoise, images, guide, _levels(denoise, n_steps), step, bs, _picked(denoise, images, cond))
     return (top - denoise.spec.mean_like(top)) / _levels(denoise, n_steps)[0]
 
 def from_noise(
@@ -199,12 +203,12 @@ def from_noise(
     start = spec.mean_like(noise) + _levels(denoise, n_steps)[0] * noise
     return _sample(denoise, guide, start=start, step=step, **kw)
 
-def _inverted(denoise, images, guide, skip, n_steps, step, bs=64, **cond):    # images at level `skip` of the schedule
-    guided, levels, out = guide(denoise) if guide else denoise, _levels(denoise, n_steps)[skip:], []
+def _inverted(denoise: Denoiser, images: Images, guide: Callable[[Denoise], Denoise] | None, levels: list[float],
+              step: SamplerStep, bs: int, cond: Batch) -> Images:        # images at the first of these levels
+    guided, device, out = guide(denoise) if guide else denoise, _device(denoise), []
     for rows in torch.arange(len(images)).split(bs):
-        x, device = images[rows], _device(denoise)
-        given = {k: v[rows].to(device) for k, v in cond.items()}
-        if len(levels) > 2: *_, state = invert_steps(guided, x.to(device), levels, step, **given); x = state.x
+        x, given = images[rows].to(device), {k: v[rows].to(device) for k, v in cond.items()}
+        if len(levels) > 2: *_, state = invert_steps(guided, x, levels, step, **given); x = state.x
         out.append(x.cpu())
     return torch.cat(out)
 
@@ -269,9 +273,9 @@ def contrast_mask(
         raise InputError(f"n (={n}) must be 1 or more, and threshold (={threshold}) above 0 and below 1; 0.5 is usual")
     sigma = _levels(denoise, 3)[1] if sigma is None else sigma
     if not 0 < sigma < math.inf: raise InputError(f"sigma (={sigma}) must be above 0 and finite, in pixel units")
-    pair = [_arguments(denoise, images, c) for c in (given, other)]
+    pair = [_picked(denoise, images, wanted) for wanted in (given, other)]
     device, total = _device(denoise), torch.zeros(len(images), 1, *images.shape[2:])
-    pair = [{k: v.to(device) for k, v in args.items() if k != 'n_steps'} for args in pair]
+    pair = [{k: v.to(device) for k, v in cond.items()} for cond in pair]
     for k in range(n):
         eps = randn_items(images.shape[1:], range(len(images)), seed, 'contrast', k)
         noisy, levels = (images.cpu() + sigma * eps).to(device), torch.full((len(images),), sigma, device=device)
@@ -292,11 +296,12 @@ def diff_edit(
 ) -> Images:                 # images on the CPU; outside of the mask they are the given ones, to the bit
     "Edit under another condition where the two disagree (DiffEdit, arXiv:2210.11427). Raises `InputError`"
     for_mask = {k: kw.pop(k) for k in ('n', 'sigma', 'threshold', 'seed') if k in kw}
-    kw = {'n_steps': 50, 'step': heun(), **kw}
-    before, after = (_arguments(denoise, images, {**kw, **c}) for c in (given, other))
+    before, after = _picked(denoise, images, given), _picked(denoise, images, other)
+    kw = _arguments(denoise, images, {'n_steps': 50, 'step': heun(), 'bs': 64, **kw})
     skip = _steps_left_out(strength, kw['n_steps'])
-    edited = ~_mask(contrast_mask(denoise, images, given, other, **for_mask) if mask is None else mask, images)
+    keep = ~_mask(contrast_mask(denoise, images, given, other, **for_mask) if mask is None else mask, images)
     if skip == kw['n_steps']: return images.clone()
-    start = _inverted(denoise, images, None, skip, **before)
+    levels = _levels(denoise, kw['n_steps'])[skip:]
+    start = _inverted(denoise, images, None, levels, kw['step'], kw['bs'], before)
     return _sample(denoise, lambda f: keep_known(guide(f) if guide else f), start=start, skip=skip,
-                   known=images, keep=edited, **after)
+                   known=images, keep=keep, **{**kw, **after})
