@@ -106,7 +106,7 @@ class KeepKnown:
         return _conditions(self.denoise)
 
 def keep_known(
-    denoise: Denoise,
+    denoise: Denoise,        # guided or not; guidance belongs inside
 ) -> Denoise:                # denoise(x, sigma, known=, keep=, **cond)
     "A denoiser that keeps known pixels: `known`, images, wherever `keep`, bool (B, 1, H, W), is True"
     return KeepKnown(denoise)
@@ -251,7 +251,7 @@ class Mixed:
         return _conditions(self.denoise)
 
 def mixed(
-    denoise: Denoise,
+    denoise: Denoise,        # guided or not; guidance belongs inside
     name: str = 'label',     # condition that is mixed
 ) -> Denoise:                # denoise(x, sigma, label=, other=, share=)
     "A denoiser between two values of a condition: its own at `share`, (B,), 0, and `other` at 1"
