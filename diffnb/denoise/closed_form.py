@@ -16,7 +16,7 @@ from ..core.types import Denoise, Images, InputError, Labels, Sigmas, append_dim
 def gaussian_denoiser(
     mean: Tensor | float, # mean of the clean data: a number, or a tensor that broadcasts against (B, C, H, W)
     std: Tensor | float,  # standard deviation of the clean data, of the same kind
-) -> Denoise:             # denoise(x, sigma), conditions are ignored
+) -> Denoise:             # denoise(x, sigma); conditions are ignored
     "Exact denoiser for images of independent Gaussian pixels"
     def denoise(x: Images, sigma: Sigmas, *_args: Any, **_cond: Any) -> Images:
         s2 = append_dims(sigma, x)**2
@@ -29,7 +29,7 @@ def mixture_denoiser(
     std: Tensor | float = 0.,      # standard deviation of the components: a number, or (K,)
     weights: Tensor | None = None, # probability of each component, (K,), sum 1; None: all equal
     labels: Labels | None = None,  # class of each component; None: the denoiser takes no labels
-    chunk: int = 64,               # images denoised at once; takes a few times chunk*K float64 numbers
+    chunk: int = 64,               # images denoised at once; needs memory for a few times chunk*K float64 numbers
 ) -> Denoise:                      # denoise(x, sigma, label=None)
     "Exact denoiser for a mixture of Gaussians; it raises `InputError` for a label that no component has"
     flat = means.flatten(1).double()
