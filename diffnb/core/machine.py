@@ -93,7 +93,7 @@ def write_atomic(
 def lock_folder(
     path: Path,          # folder to lock
 ) -> Iterator[None]:
-    "Context that one process at a time can enter for each folder. It makes no file, and does nothing on Windows"
+    "Context that only one process at a time can enter per folder. It makes no file, and does nothing on Windows"
     if os.name != 'posix':
         yield
         return

@@ -26,7 +26,7 @@ def rng(
     step: object = 0,     # training step, or any value with a stable `repr`
     item: int = 0,        # index of the item
 ) -> torch.Generator:     # always on the CPU
-    "A generator seeded with the first 8 bytes of the blake2b hash of its address; see `check_default_dtype`"
+    "A generator seeded with the first 8 bytes of the blake2b hash of its address; needs float32 as default data type"
     check_default_dtype()
     digest = hashlib.blake2b(repr((int(seed), purpose, step, int(item))).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, 'little', signed=True))

@@ -14,7 +14,7 @@ from .types import InputError
 
 # %% ../../nbs/core/04_timing.ipynb #3fb281b5
 class Interval(NamedTuple):
-    "Median and its confidence interval, of at least 95 % from six values on"
+    "Median and its confidence interval, with a level of at least 95 % for six values or more"
     value: float
     low: float
     high: float

@@ -37,7 +37,7 @@ class Schedule(Protocol):
         ...
 
 class Density(Protocol):
-    "Training density, given by its quantile function: u in 0…1 -> noise level"
+    "Density of the noise levels in training, given by its quantile function: u in 0…1 -> noise level"
     def __call__(self, u: Tensor, /) -> Tensor:
         "Noise levels, shaped like `u`"
         ...
@@ -51,7 +51,7 @@ class Weight(Protocol):
 class NoiseSource(Protocol):
     "Source of unit normal noise for the step from one noise level to the next"
     def __call__(self, sigma_from: float, sigma_to: float, again: int = 0, /) -> Images:
-        "Noise for one step, (B, C, H, W); other noise for the same step where `again` counts how often it is repeated"
+        "Noise for one step, (B, C, H, W); a repeated step gets new noise, with `again` as the number of the repeat"
         ...
 
 class Corrupt(Protocol):

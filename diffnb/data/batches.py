@@ -71,7 +71,7 @@ def batch_indices(
     rank: int = 0,      # number of this process
     world: int = 1,     # number of processes that share the batch
 ) -> Tensor:            # int64
-    "Indices of this process's items in batch `step`. Each epoch has every item once, in random order, without a gap"
+    "Indices of this process's items in batch `step`. An epoch has every item once; a batch may span two"
     lo = step * bs
     out: list[int] = []
     while len(out) < bs:
@@ -175,7 +175,7 @@ class MapStyle:
         return MapStyle(self.encode, self.rows, self.labels, self.spec, self.workers, device)
 
     def batch(self, bs: int, step: int, seed: int, rank: int, world: int) -> Batch:
-        "As in InMemory; workers encode the batches that follow in advance"
+        "As in `InMemory`; worker processes encode the next batches in advance"
         make = lambda i: self.stored(batch_indices(len(self), bs, seed, i, rank, world))
         if not self.workers: return self._shown(make(step))
         (expected, batches), self.ahead = self.ahead, (None, None)     # after an error, the next call starts afresh
@@ -264,7 +264,7 @@ class IterableStyle:
 
 # %% ../../nbs/data/05_batches.ipynb #2f7ee8bb
 class BatchTransform(Protocol):
-    "Function of a training batch and of the key of its random numbers. Its `conditions`, if any, are added to the spec"
+    "Function of a training batch and the address of its random numbers. Its `conditions`, if any, join the spec"
     def __call__(self, batch: Batch, seed: int, step: int, rank: int = 0, world: int = 1, /) -> Batch:
         "The transformed batch"
         ...

@@ -110,8 +110,8 @@ class DataBlock:
         name: str = 'memory',         # provenance, which a run records
         sha256: str | None = None,    # hash of the source, which a run records
         on_error: str = 'raise',      # 'raise' an error for an unusable item, or 'skip' the item
-        stream: bool | None = None,   # encode items on demand; None: if images take more than half of the free memory
-        n_valid: int = 500,           # number of held-out items, which come first, if the source can only be iterated
+        stream: bool | None = None,   # encode on demand; None: if the images need over half of the free memory
+        n_valid: int = 500,           # held-out items, taken from the start if the source can only be iterated
         n_measure: int = 2000,        # number of items for the image statistics, if items are encoded on demand
         workers: int = 0,             # processes that encode batches ahead, if items are encoded on demand
         verbose: bool = True,         # print which items were skipped and why

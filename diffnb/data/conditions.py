@@ -20,7 +20,7 @@ from ..core.types import Images, InputError
 @dataclass(frozen=True)
 class Condition:
     "One input of a model besides the noisy image; each kind of condition is a subclass"
-    droppable: ClassVar[bool] = True     # whether training drops it for some items, as guidance requires
+    droppable: ClassVar[bool] = True     # whether training drops it for some items, which guidance needs
     shared: ClassVar[bool] = True        # whether many images have the same value
 
     @property
@@ -82,7 +82,7 @@ class Condition:
         return [''] * len(value)
 
     def matches(self, value: Tensor, other: Tensor) -> Tensor:
-        "Whether each row of `value` allows each row of `other`, bool (B, R); a missing value allows all rows"
+        "Whether each row of `value` matches each row of `other`, bool (B, R); a missing value matches all rows"
         same = (value.reshape(len(value), 1, -1) == other.reshape(1, len(other), -1)).all(2)
         return same | self.missing(value)[:, None]
 
@@ -358,7 +358,7 @@ class NoCondition(Condition):
         return 1
 
     def missing(self, value: Tensor) -> Tensor:
-        "Mask that selects all rows"
+        "Mask of all rows"
         return torch.ones(value.shape[0], dtype=torch.bool, device=value.device)
 
     def unconditional(self, x: Images) -> Tensor:
@@ -366,5 +366,5 @@ class NoCondition(Condition):
         return torch.zeros(x.shape[0], device=x.device)
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
-        "Only row of the table, for each image"
+        "The only row of the table, once for each image"
         return F.embedding(value.long(), table)

@@ -44,8 +44,8 @@ class Field:
                          "or leave the field out")
 
     def encode_all(self,
-        items: Iterable[Any],              # column of the source; an `InputError` in it comes from a getter
-        bad: dict[int, Skipped] | None = None, # receives unusable items by number; None: the first raises
+        items: Iterable[Any],              # column of the source; an `InputError` in it stands for an unreadable item
+        bad: dict[int, Skipped] | None = None, # receives unusable items, by number; None: raise an error
         first: int = 0,                    # number of the first item, for messages
     ) -> Sequence[Tensor | None] | Tensor: # one tensor per item, None for an unusable one
         "Encoded column; without `bad`, raises `InputError` with the number of the first unusable item"
@@ -71,7 +71,7 @@ def leave_out(
     i: int,                            # number of the item
     name: str,                         # short text for the item
     reason: str,                       # why the item cannot be used
-    bad: dict[int, Skipped] | None,    # receives the item with its first reason; None: raise
+    bad: dict[int, Skipped] | None,    # receives the item and its first reason; None: raise an error
 ) -> None:
     "Add an unusable item to `bad`, or raise `InputError` if `bad` is None"
     if bad is None: raise InputError(f"item {i} ({name}): {reason}; or on_error='skip'") from None
@@ -85,7 +85,7 @@ class Image(Field):
         lo: float = -1.,          # value of a black pixel in a batch
         hi: float = 1.,           # value of a white pixel in a batch
         mode: str | None = None,  # mode after conversion: L, LA, RGB or RGBA; None: unchanged
-        size: tuple[int, int] | int | None = None, # (height, width) or edge after resize and crop; None: unchanged
+        size: tuple[int, int] | int | None = None, # (height, width), or edge of a square; None: unchanged
     ):
         if mode not in (None, *self.modes.values()):
             raise InputError(f"mode {mode!r} is not known; allowed: {', '.join(self.modes.values())}")
@@ -168,7 +168,7 @@ def _channels_first(x: Tensor) -> Tensor:      # (H, W), (H, W, C) or (C, H, W) 
 
 # %% ../../nbs/data/03_fields.ipynb #77f14bf4
 class Category(Field):
-    "Class, encoded as its index in `vocab`; None, NaN, '', and -1 unless it is in `vocab`, are missing"
+    "Class, encoded as its index in `vocab`. None, NaN and '' are missing, and so is -1 if it is not in `vocab`"
     def __init__(self,
         vocab: Iterable[Hashable] | None = None,  # classes in order; None: the values that occur, sorted
     ): self.vocab: list[Any] = [] if vocab is None else _checked_vocab(vocab)
@@ -189,7 +189,7 @@ class Category(Field):
         return list(found.values())
 
     def encode(self, item: Any) -> Tensor:
-        "Index of `item` in the vocab, int64, or -1 if it is missing. A vocab without integers also takes indices"
+        "Index of `item` in the vocab, int64, or -1 if it is missing. If no class is an integer, `item` may be an index"
         return torch.tensor(self._position(_class(item)))
 
     def condition(self, like: Tensor) -> Condition:    # noqa: ARG002

@@ -226,7 +226,7 @@ class FoundImages(NamedTuple):
         return [Skipped(p.relative_to(folder).as_posix(), why) for why, paths in self.left_out.items() for p in paths]
 
     def lost(self, folder: str | Path) -> list[Skipped]:
-        "Skipped items that may be wanted images: all but hidden, system and other files, and repeats"
+        "Skipped items that may be images: no hidden or system files, no other files, and no repeats"
         return [x for x in self.skipped(folder) if x.reason not in (_hidden, _other_files, _elsewhere)]
 
 def find_images(
@@ -291,7 +291,7 @@ def _why_left_out(path: Path) -> str | None:
     return other or _other_files
 
 def folder_name(path: str | Path) -> str:
-    "Name of the folder that contains a file, which is its class if there is a folder for each class"
+    "Name of the folder that contains a file: its class, if each class has its own folder"
     return Path(path).parent.name
 
 def natural_order(text: str) -> tuple[Any, ...]:

@@ -125,7 +125,7 @@ def read_idx_folder(path: str | Path) -> Source:
 
 # %% ../../nbs/data/04_sources.ipynb #245cd3ac
 def hub(
-    local: bool = False, # True: read only the local cache, without a network
+    local: bool = False, # True: read only the local cache, without the internet
 ) -> Source:
     "Fashion-MNIST from the Hugging Face hub or its local cache; raises `InputError` if it is not there"
     from huggingface_hub import HfApi, snapshot_download
@@ -159,7 +159,7 @@ def find_fashion_mnist(
     source: str | Path = 'auto', # 'auto', 'embedded', 'hub', or a folder with the four IDX files
     verbose: bool = True,        # with 'auto', print why the full set was not found
 ) -> Source:
-    "Fashion-MNIST from `source`. 'auto' tries the system's package, the hub's cache, the hub, and the embedded sample"
+    "Fashion-MNIST from `source`. 'auto' tries the Debian package, the hub's cache, the hub, and the embedded sample"
     if source == 'embedded': return embedded()
     if source == 'hub': return hub()
     if not str(source).strip():

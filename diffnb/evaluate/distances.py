@@ -25,7 +25,7 @@ def symmetric_root(c: Tensor) -> Tensor:
 
 def frechet(
     mean1: Tensor, cov1: Tensor,    # mean and covariance of one Gaussian, (d,) and (d, d), float64
-    mean2: Tensor, cov2: Tensor,    # mean and covariance of the other Gaussian, alike
+    mean2: Tensor, cov2: Tensor,    # mean and covariance of the other Gaussian
     root1: Tensor | None = None,    # square root of cov1; None: computed
 ) -> float:
     "Fréchet distance of two Gaussians (Dowson and Landau 1982), 0 or more, in the unit of the features squared"
@@ -161,7 +161,7 @@ def kid_score(
     ref: Tensor,             # features of real images, float64 (M, d)
     name: str = 'KID',       # name of the score
 ) -> Score:
-    "Unbiased squared kernel distance, with its interval; sums by group, in memory for (N/20)² or 1000² numbers"
+    "Unbiased squared kernel distance, with its interval; computed by group, in blocks of (N/20)² or 1000² numbers"
     _check_width(f, ref.shape[1])
     if len(ref) < 2: raise InputError(f"{_images(len(ref), 'real ')}; the similarity within a set needs 2 or more")
     parts, blocks, m = jackknife_groups(f), ref.split(1000), len(ref)

@@ -23,7 +23,7 @@ from ..data.batches import Split
 
 # %% ../../nbs/evaluate/01_features.ipynb #7c3cbbce
 class FeatureNet(nn.Module):
-    "Six convolutions and a mean over positions give 128 features of an image in -1…1 of any size; a head classifies"
+    "Six convolutions and global average pooling: 128 features of an image in -1…1, of any size; a head classifies"
     def __init__(self,
         channels: int = 1,    # image channels: 1 for gray, 3 for RGB
     ):
@@ -60,7 +60,7 @@ class FeatureNet(nn.Module):
 @dataclass
 class Features:
     "A feature space: a function of images, and the mean and covariance of features of real images"
-    name: str          # name of the space; scores are called 'FD name', without '-features-v1'
+    name: str          # name of the space; 'fashion-features-v1' gives the score 'FD fashion'
     net: Callable[[Images], Tensor] # function from images (B, C, H, W) in -1…1 to features (B, d)
     mean: Tensor       # mean of the features of real images, float64 (d,)
     cov: Tensor        # covariance of these features, float64 (d, d)
@@ -212,7 +212,7 @@ def random_features(
     images: Tensor,          # training images for the reference, (N, C, H, W), uint8 or in the range of `spec`
     spec: DataSpec,          # specification of the images
 ) -> Features:
-    "Space of an untrained network for images of any shape, the same in every process for a number of channels"
+    "Space of an untrained network for images of any shape; its weights depend only on the number of channels"
     channels = spec.shape[0]
     net = FeatureNet.new(rng(0, 'random features', channels), channels).eval().requires_grad_(False)
     return Features.from_images('random', net, images, spec)
@@ -222,5 +222,5 @@ def known_images(
     n: int = 10_000,         # largest number of images
     n_bytes: int = 2**28,    # largest number of bytes
 ) -> Tensor:                 # uint8 (N, C, H, W) on the CPU
-    "Images of a split in memory: all, a random part, or the first ones of a stream"
+    "Images of a split, read into memory: all, a random subset, or the first ones of a stream"
     return data.bank(min(n_bytes, n * math.prod(data.spec.shape))).columns['image'].cpu()

@@ -160,7 +160,7 @@ def import_costs(
 # %% ../../nbs/use/02_bench.ipynb #e729d7c9
 def bench_table(
     learn: Learner,      # trained during the measurement
-    pairs: int = 30,     # number of pairs of turns
+    pairs: int = 30,     # number of pairs of blocks
     seconds: float = 1., # length of a turn in seconds
 ) -> Iterator[tuple[str, Interval]]:
     "Name and interval of each measurement of this page, one after the other"
