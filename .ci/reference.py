@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 WIDTH = 84      # columns of a signature
+NOQA = re.compile(r'#\s*(noqa|type: ignore|pragma)\b.*')     # comments for tools
 FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
 
@@ -63,7 +64,8 @@ def filled(arguments, indent='    '):
 def comments_by_line(source):
     "{number of a line: its comment, without the sign}"
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip('# ').strip() for t in tokens if t.type == tokenize.COMMENT}
+    found = {t.start[0]: NOQA.sub('', t.string).lstrip('# ').strip() for t in tokens if t.type == tokenize.COMMENT}
+    return {line: text for line, text in found.items() if text}
 
 
 def text_of(source, node):

@@ -53,7 +53,7 @@ class DataBlock:
         if isinstance(source, dict): return {k: v[i] for k, v in source.items()}
         try: return source[i]
         except (OSError, ValueError, SyntaxError) as e:
-            raise InputError(f"the source cannot read it ({type(e).__name__}: {e})") from None
+            raise InputError(f"the source cannot read this item ({type(e).__name__}: {e})") from None
 
     def item(self,
         source: Any,        # source with random access

@@ -74,7 +74,7 @@ class Condition:
         "Values for `n` samples: `wanted`, repeated as needed, or the default, which may be None"
         if wanted is None: return None
         if not isinstance(wanted, Tensor) or not len(wanted):
-            raise InputError(f"{type(self).__name__} got {_brief(wanted)}; allowed: a tensor with rows for samples")
+            raise InputError(f"{type(self).__name__} got {_brief(wanted)}; allowed: a tensor with one row per sample")
         return wanted[torch.arange(n) % len(wanted)]
 
     def titles(self, value: Tensor) -> list[str]:
@@ -288,7 +288,7 @@ class NumbersCondition(MultiLabelCondition):
         try: x = torch.as_tensor(wanted, dtype=torch.float64).reshape(-1)
         except (TypeError, ValueError): x = torch.empty(0)
         if len(x) != len(self.labels) or not x.isfinite().all():
-            raise InputError(f"numbers {wanted!r}; allowed: {len(self.labels)} finite ones, {', '.join(self.labels)}")
+            raise InputError(f"numbers {wanted!r}; give {len(self.labels)} finite numbers: {', '.join(self.labels)}")
         mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.mean, self.std))
         return ((x - mean) / std).float()
 

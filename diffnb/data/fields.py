@@ -268,7 +268,7 @@ class Numbers(Field):
         row = [float('nan') if _not_a_value(v) else v for v in item] if isinstance(item, (list, tuple)) else item
         x = torch.as_tensor(row, dtype=torch.float64).reshape(-1)
         if len(x) != len(self.names) or x.isinf().any():
-            raise InputError(f"numbers {item!r}; allowed: {len(self.names)} finite ones, {', '.join(self.names)}")
+            raise InputError(f"numbers {item!r}; give {len(self.names)} finite numbers: {', '.join(self.names)}")
         return x
 
 def column_values(items: Iterable[Any]) -> list[Any]:

@@ -95,7 +95,8 @@ def compare_scores(
 ) -> Verdict:
     "Verdict on paired scores, from log-ratios; raises `InputError` for unpaired scores, or scores not above 0"
     if len(a) != len(b):
-        raise InputError(f"{len(a)} score{'s' if len(a) != 1 else ''} against {len(b)}; each seed needs both")
+        raise InputError(f"{len(a)} score{'s' if len(a) != 1 else ''} against {len(b)}; "
+                         "each seed needs a score of a and of b")
     _check_scores(a, b, [f'pair {i}' for i in range(len(a))])
     n, d = len(a), torch.tensor([math.log(y) - math.log(x) for x, y in zip(a, b)], dtype=torch.float64)
     mean = d.mean().item()
@@ -112,7 +113,7 @@ def compare_scores(
 def _unsure(found, note): return replace(found, verdict='cannot tell', more=-1, note=note)
 
 def _check_scores(a, b, labels):
-    if not labels: raise InputError("no scores; a verdict needs three or more of both")
+    if not labels: raise InputError("no scores; a verdict needs at least three pairs")
     for name, scores in (('a', a), ('b', b)):
         for score, label in zip(scores, labels):
             if not 0 < score < math.inf:

@@ -78,7 +78,7 @@ def jackknife_groups(
         raise InputError(f"{_images(len(f))}; an interval from {groups} groups needs {2*groups} or more")
     bad = int((~f.isfinite()).reshape(len(f), -1).any(1).sum())
     if bad: raise InputError(f"{bad} of {len(f)} rows contain NaN or infinity; a score needs finite numbers: find the "
-                             "first step that returns others")
+                             "step that produces them")
     order = torch.randperm(len(f), generator=rng(0, 'groups'))
     return [f[order[g::groups]] for g in range(groups)]
 
@@ -134,7 +134,8 @@ def fd_extrapolated(
 ) -> float:
     "Fréchet distance extrapolated to n = infinity: intercept of a line in 1/n, possibly below 0"
     if len(f) < 2 * parts or parts < 2:
-        raise InputError(f"{_images(len(f))} in up to {parts} parts; a line needs 2 parts or more, of 2 images or more")
+        raise InputError(f"{_images(len(f))} in up to {parts} parts; extrapolation needs at least 2 parts "
+                         "with at least 2 images each")
     root, n, rows = symmetric_root(cov), len(f), []
     for k in range(1, parts + 1):
         size = n // k
@@ -188,7 +189,7 @@ def density_coverage(
 ) -> DensityCoverage:
     "Density and coverage (Naeem et al. 2020, arXiv:2002.09797); raises `InputError` for k real images or fewer"
     if len(ref) <= k:
-        raise InputError(f"{_images(len(ref), 'real ')}; balls to neighbor number {k} need more than {k}")
+        raise InputError(f"{_images(len(ref), 'real ')}; coverage with {k} neighbors needs more than {k}")
     _check_width(f, ref.shape[1])
     if not len(f): raise InputError("0 images; density and coverage need 1 or more")
     blocks = ref.split(1000)

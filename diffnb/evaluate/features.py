@@ -167,7 +167,7 @@ def check_images(
     if lo > (spec.lo + spec.hi) / 2 - slack:
         raise InputError(f"{found}: no pixel lies in the lower half; rescale images of another range")
     if spec.lo < lo + slack < hi < spec.lo + (spec.hi - spec.lo) / 255 + slack:
-        raise InputError(f"{found}: no pixel is brighter than one step of a byte; "
+        raise InputError(f"{found}: no pixel is brighter than 1/255 of the range; "
                          "rescale images of another range")
     return x
 

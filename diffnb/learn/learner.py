@@ -184,7 +184,7 @@ def _denoiser(net, spec, recipe, precision, cond_drop, seed, tfms): # with a net
     if made is net and takes == spec.shape[0] < spec.in_channels:
         raise InputError(f"the network takes only the image (in_channels={takes}), but the recipe's preconditioner "
                          f"passes {spec.in_channels} channels: give the function or class that makes it, such as "
-                         "net=unet instead of net=unet(spec), or net=lambda spec, seed: F to pass the image only")
+                         "net=unet instead of net=unet(spec), or net=lambda spec, seed: network to pass the image only")
     first = next(made.parameters(), torch.zeros(()))
     dtype = first.dtype if tfms else torch.float32      # a transform may give images another dtype
     check_network(made, spec, torch.zeros(2, *spec.shape, device=first.device, dtype=dtype))

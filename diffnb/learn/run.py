@@ -556,7 +556,7 @@ def _recipe_of(path, card, recipe): # the recipe that a card names, checked agai
     then, now = card['recipe_hash'], recipe_hash(found)
     if then['weights'] != now['weights']:
         raise InputError(f"{path} was trained with another preconditioner or corruption than recipe {found.name!r} "
-                         f"has now ({then['weights']}, now {now['weights']}): its weights would mean something else; "
+                         f"has now ({then['weights']}, now {now['weights']}): its weights do not fit this recipe; "
                          "pass the recipe= that it was trained with")
     if recipe is None and then['all'] != now['all']:
         warnings.warn(f"recipe {found.name!r} has changed since {path} was trained (density, weight, schedule or "

@@ -61,7 +61,7 @@ def _n_samples(rows: Batch, n: int | None, bs: int) -> int:      # checked; as m
         if not isinstance(v, Tensor):
             short = ' '.join(str(v).split())[:60]
             raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
-                             "sample, and sample has no other argument of that name; pick_conditions makes them")
+                             "sample, made by pick_conditions, and no argument has that name")
     n = max((len(v) for v in rows.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in rows.values()):
         raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions and start, if given, "
@@ -83,7 +83,7 @@ def pick_conditions(
     unknown = [k for k, v in wanted.items() if v is not None and k not in spec.conditions]
     if unknown:
         raise InputError(f"{unknown[0]} {wanted[unknown[0]]!r} for a model without the condition {unknown[0]!r}; "
-                         f"allowed: {', '.join(spec.conditions) or 'no conditions'}")
+                         f"allowed: {', '.join(spec.conditions) or 'none, it has no conditions'}")
     picked = {k: c.pick(n, wanted.get(k)) for k, c in spec.conditions.items()}
     return {k: v for k, v in picked.items() if v is not None}
 

@@ -58,7 +58,7 @@ def brownian_noise(
         return bridge(math.log(sigma), left, right, node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
     def noise(sigma_from: float, sigma_to: float, again: int = 0) -> Images:
         if again or sigma_to > sigma_from:
-            raise InputError(f"a Brownian path goes down, once, not from {sigma_from:g} up to {sigma_to:g}; "
+            raise InputError(f"levels of a Brownian path must decrease, not go from {sigma_from:g} to {sigma_to:g}; "
                              "with churn use item_noise")
         if leaf(sigma_from) == leaf(sigma_to):
             raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; "

@@ -126,7 +126,7 @@ def table_schedule(
     steps = spacing(total, n_steps)
     if steps.max() >= total or n_steps == 1 and steps[0] < total / 2:
         raise InputError(f"{n_steps} steps of a table of {total} would begin at step {steps[0]}, "
-                         "which is not a noisy one; use trailing, or fewer steps with an offset")
+                         "where there is no noise; use timestep_spacing='trailing', or fewer steps with an offset")
     return torch.cat([sigmas.double()[steps], torch.zeros(1, dtype=torch.float64)])
 
 # %% ../../nbs/use/01_interop.ipynb #7873387c
