@@ -381,7 +381,7 @@ def fit_level(
     "Estimator of the noise level, trained on noisy images of the data; raises `InputError` for bad arguments"
     if steps < 1: raise InputError(f"steps (={steps}) must be 1 or more; 400 is usual")
     device = dls.batch(0, seed)['image'].device
-    net = make_network(lambda spec: LevelNet(spec, low, high), dls.spec, seed).to(device)
+    net: Any = make_network(lambda spec: LevelNet(spec, low, high), dls.spec, seed).to(device)
     opt = torch.optim.Adam(net.parameters(), lr)
     for i in range(steps):
         x0 = dls.batch(i, seed)['image']
