@@ -136,7 +136,7 @@ def _share_below(density: Density, level: float) -> float:     # share of the tr
         else: hi = mid
     return lo
 
-def _spec_of(denoise: Any) -> DataSpec | None:     # of the network inside
+def _spec_of(denoise: Any) -> DataSpec | None:     # specification of the network inside
     spec = getattr(denoise, 'spec', None)
     if isinstance(spec, DataSpec): return spec
     inner = getattr(denoise, 'strong', getattr(denoise, 'denoise', None))
@@ -263,7 +263,7 @@ class TrainedPrior(nn.Module):
     def config(self) -> dict[str, Any]:
         "Hash of the weights of the stage before, and the number of stages so far"
         digest = hashlib.sha256()
-        for k, v in self.stage.state_dict().items(): digest.update(k.encode() + v.cpu().numpy().tobytes())
+        for k, v in self.stage.state_dict().items(): digest.update(k.encode() + _bytes(v))
         return dict(stage=digest.hexdigest()[:12], number=len(stages(self.stage)))
 
     def blank(self, spec: DataSpec, config: Mapping[str, Any]) -> 'TrainedPrior':
@@ -288,8 +288,8 @@ class TrainedPrior(nn.Module):
         lo, hi = self.stage.recipe.sigma_range
         levels = torch.linspace(math.log(lo), math.log(hi), self.n_levels).to(batch['image'])
         cond = {k: v for k, v in batch.items() if k == 'image' or k in self.stage.spec.conditions}
-        error = loss_by_level(self.stage, cond, spec.std * levels.exp(), seed).mean(1)
         out = self.blank(spec, self.config()).to(levels.device)
+        error = loss_by_level(out.stage, cond, spec.std * levels.exp(), seed).mean(1)
         out.log_sigma[:], out.log_error[:] = levels, error.clamp(min=1e-12).log() / 2 - math.log(spec.std)
         return out
 
@@ -311,6 +311,8 @@ class TrainedPrior(nn.Module):
         return torch.lerp(error[i - 1], error[i], (at - known[i - 1]) / (known[i] - known[i - 1])).exp()
 
 class _HasSpec(NamedTuple): spec: DataSpec
+
+def _bytes(v: Tensor) -> bytes: return v.cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 @dataclass(frozen=True)
 class Stage:
