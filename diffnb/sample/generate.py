@@ -32,24 +32,31 @@ def sample(
     noise: Callable[..., NoiseSource] = item_noise, # maker of the step noise; brownian_noise is another
     device: torch.device | str = 'cpu', # device of the denoiser
     watch: Callable[[State], Any] | None = None, # function to call with each state of each batch
+    start: Images | None = None,  # images at the first noise level that is used; None: noise around the mean
+    skip: int = 0,                # number of steps to leave out at the beginning of the schedule; needs `start`
     **cond: Tensor | None,        # conditions with a row for each sample, such as label=
 ) -> Images:                      # images on the CPU, not clipped, (n, C, H, W)
-    "Images from noise; sample i does not depend on n and bs. Raises `InputError` for bad arguments"
+    "Images from noise, or from `start`; sample i does not depend on n and bs. Raises `InputError` for bad arguments"
     given = {k: v for k, v in cond.items() if v is not None}
     for k, v in given.items():
         if not isinstance(v, Tensor):
             short = ' '.join(str(v).split())[:60]
             raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
                              "sample, and sample has no other argument of that name; pick_conditions makes them")
-    n = max((len(v) for v in given.values()), default=0) if n is None else n
-    if n < 1 or bs < 1 or any(len(v) != n for v in given.values()):
-        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions, if given, "
+    rows = [*given.values(), *([] if start is None else [spec.check(start)])]
+    n = max(map(len, rows), default=0) if n is None else n
+    if n < 1 or bs < 1 or any(len(v) != n for v in rows):
+        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions and start, if given, "
                          "must have one row for each sample")
-    sigmas, out = recipe.scaled(spec.std).sigmas(n_steps), []
+    if not 0 <= skip < (1 if start is None else n_steps):
+        raise InputError(f"skip (={skip}) must be 0 to {n_steps - 1}, and 0 without start, for {n_steps} steps")
+    sigmas, out = recipe.scaled(spec.std).sigmas(n_steps)[skip:], []
     for lo in range(0, n, bs):
         items = range(first + lo, first + min(lo + bs, n))
-        x = randn_items(spec.shape, items, seed, 'start').to(device)
-        x = spec.mean_like(x) + sigmas[0].item() * x
+        if start is None:
+            x = randn_items(spec.shape, items, seed, 'start').to(device)
+            x = spec.mean_like(x) + sigmas[0].item() * x
+        else: x = start[lo:lo + bs].to(device)
         part = {k: v[lo:lo + bs].to(device) for k, v in given.items()}
         for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **part):
             if watch: watch(state)
