@@ -41,7 +41,7 @@ class Choices:
         levels = [0, *(level for level, _ in self.made)]
         for before, (level, candidate) in zip(levels, self.made):
             _check_part('LEVEL', level, 1, self.n_steps)
-            if level <= before: _refuse('LEVEL', level, f'above {before}, the level of the choice before')
+            if level <= before: _refuse('LEVEL', level, _above(before, self.n_steps))
             _check_part('CHOICE', candidate, 0, n_candidates - 1)
 
     def __str__(self) -> str:
@@ -66,6 +66,10 @@ def _short(text: str) -> str: return repr(text if len(text) < 60 else text[:59] 
 
 def _refuse(part: str, value: object, allowed: str) -> None:
     raise InputError(f"replay string: {part} is {_short(str(value))}; allowed: {allowed}")
+
+def _above(level: int, n_steps: int) -> str:
+    if level == n_steps: return 'none, because the choice before is of a finished image'
+    return f'above {level}, the level of the choice before'
 
 def _check_part(part: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high: _refuse(part, value, f'{low:,} to {high:,}')

@@ -76,23 +76,21 @@ class _Parser(argparse.ArgumentParser):
 def _option(name: str) -> str: return '--' + name.rstrip('_')
 
 def _parser(func: Callable[..., Any], prog: str) -> _Parser:
-    """Parser with the arguments of `func` as options and their comments as help
-
-    An argument without a default is positional, and optional if its annotation allows None. A pair takes two values,
-    and `class_` becomes `--class`."""
+    "Parser with the arguments of `func` as options, or positional without a default, and their comments as help"
     style = lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=118)
     parser = _Parser(prog=prog, description=func.__doc__, allow_abbrev=False, formatter_class=style)
     comments, params = docments(func), inspect.signature(func).parameters
     for name, p in params.items():
         text, kind = comments.get(name) or '', p.annotation
         if p.default is p.empty:
-            how = {'nargs': '*'} if get_origin(kind) is list else {'nargs': '?'} if type(None) in get_args(kind) else {}
-            parser.add_argument(name, type=_reader(kind), help=text, **how)
+            many, optional = get_origin(kind) is list, type(None) in get_args(kind)
+            parser.add_argument(name, nargs='*' if many else '?' if optional else None, type=_reader(kind), help=text)
         elif kind is bool: parser.add_argument(_option(name), action='store_true', help=text)
         else:
             known = '' if p.default is None else ' (default: %(default)s)'
             pair = any(get_origin(k) is tuple for k in get_args(kind))
-            how = {'nargs': 2, 'metavar': ('LOW', 'HIGH')} if pair else {}
+            shown = name.rstrip('_').upper()
+            how: dict[str, Any] = dict(nargs=2, metavar=('LOW', 'HIGH')) if pair else dict(metavar=shown)
             parser.add_argument(_option(name), type=_reader(kind), default=p.default, help=text + known, dest=name,
                                 **how)
     parser.allowed = ['--help', *(_option(name) for name, p in params.items() if p.default is not p.empty)]
@@ -631,7 +629,7 @@ def sample(
     sampler: str | None = None,  # sampler: ancestral, euler, heun, dpmpp_2m, unipc, ... (default: stochastic Heun)
     guidance: Annotated[float, _number(float, 0, 100)] = 1., # guidance scale; 1: none, 2: exaggerated classes
     interval: tuple[_Level, _Level] | None = None, # noise levels with guidance, in standard deviations of the data
-    replay: str | None = None,   # string of choices during sampling, such as 2b747c.4.8.25.8-2, instead of new images
+    replay: str | None = None,   # string of choices during sampling, such as 2b747c.4.8.25.6-3, instead of new images
     seed: _Seed = 0,             # seed of the noise
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
@@ -681,8 +679,8 @@ def _read_pair(image: str, mask: str | None, spec: 'DataSpec') -> 'tuple[Tensor,
         raise InputError(f"{mask} has {a} pixels, but {image} has {b}; the mask must have the size of the image")
     keep = Image(mode='L', size=(size[0], size[1])).encode(painted)[None] < 128
     if keep.all():
-        raise InputError(f"{mask} has no white pixel at the model's size, {size[1]} x {size[0]}, so nothing may change; "
-                         "paint white what may change")
+        raise InputError(f"{mask} has no white pixel at the model's size, {size[1]} x {size[0]}, so nothing may "
+                         "change; paint white what may change")
     return x, keep
 
 def _edit(denoise: 'Denoiser', images: 'Tensor', keep: 'Tensor | None', strength: float, guide: 'Guide', **kw: Any,
@@ -722,7 +720,8 @@ def edit(
     denoise = load(assets/'model' if model is None else model, device)
     (x, keep), spec = _read_pair(image, mask, denoise.spec), denoise.spec
     check_space(folder, n * (math.prod(spec.shape) + 8) + 2**20)
-    label, guide = None if class_ is None else pick_conditions(spec, n, label=[class_])['label'], _guide(guidance, interval, spec)
+    label = None if class_ is None else pick_conditions(spec, n, label=[class_])['label']
+    guide = _guide(guidance, interval, spec)
     guide(denoise)                                                # bad values are refused before the folder is created
     with _results(folder, force, _edit_files), _SamplingBar(n, math.ceil(strength * quality['n_steps'])) as bar:
         made = _edit(denoise, x.repeat(n, 1, 1, 1), keep, strength, guide, seed=seed, label=label, watch=bar)
