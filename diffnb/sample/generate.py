@@ -38,16 +38,8 @@ def sample(
 ) -> Images:                      # images on the CPU, not clipped, (n, C, H, W)
     "Images from noise, or from `start`; sample i does not depend on n and bs. Raises `InputError` for bad arguments"
     given = {k: v for k, v in cond.items() if v is not None}
-    for k, v in given.items():
-        if not isinstance(v, Tensor):
-            short = ' '.join(str(v).split())[:60]
-            raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
-                             "sample, and sample has no other argument of that name; pick_conditions makes them")
-    rows = [*given.values(), *([] if start is None else [spec.check(start)])]
-    n = max(map(len, rows), default=0) if n is None else n
-    if n < 1 or bs < 1 or any(len(v) != n for v in rows):
-        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions and start, if given, "
-                         "must have one row for each sample")
+    n = _n_samples({**given, **({} if start is None else {'start': start})}, n, bs)
+    if start is not None: spec.check(start)
     if not 0 <= skip < (1 if start is None else n_steps):
         raise InputError(f"skip (={skip}) must be 0 to {n_steps - 1}, and 0 without start, for {n_steps} steps")
     sigmas, out = recipe.scaled(spec.std).sigmas(n_steps)[skip:], []
@@ -63,6 +55,18 @@ def sample(
             x = state.x
         out.append(x.cpu())
     return torch.cat(out)
+
+def _n_samples(rows: Batch, n: int | None, bs: int) -> int:      # checked; as many as there are rows, if n is None
+    for k, v in rows.items():
+        if not isinstance(v, Tensor):
+            short = ' '.join(str(v).split())[:60]
+            raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
+                             "sample, and sample has no other argument of that name; pick_conditions makes them")
+    n = max((len(v) for v in rows.values()), default=0) if n is None else n
+    if n < 1 or bs < 1 or any(len(v) != n for v in rows.values()):
+        raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions and start, if given, "
+                         "must have one row for each sample")
+    return n
 
 # the default of `sample`: 49 evaluations
 quality: dict[str, Any] = dict(n_steps=25, step=scale_noise(heun(churn=.4), 1.01))
