@@ -36,7 +36,7 @@ def vary(
     "Variations of images, or image-to-image with a condition. Raises `InputError` for bad arguments"
     kw = _arguments(denoise, images, kw)
     skip = _steps_left_out(strength, kw['n_steps'])
-    if skip == kw['n_steps']: return images.clone()
+    if skip == kw['n_steps']: return images.cpu().clone()
     sigma, first = _levels(denoise, kw['n_steps'])[skip], kw.get('first', 0)
     eps = randn_items(denoise.spec.shape, range(first, first + len(images)), seed, 'start').to(images)
     return _sample(denoise, guide, seed=seed, start=images + sigma * eps, skip=skip, **kw)
@@ -106,7 +106,7 @@ class KeepKnown:
         return _conditions(self.denoise)
 
 def keep_known(
-    denoise: Denoise,
+    denoise: Denoise,        # guided or not; guidance belongs inside
 ) -> Denoise:                # denoise(x, sigma, known=, keep=, **cond)
     "A denoiser that keeps known pixels: `known`, images, wherever `keep`, bool (B, 1, H, W), is True"
     return KeepKnown(denoise)
@@ -251,7 +251,7 @@ class Mixed:
         return _conditions(self.denoise)
 
 def mixed(
-    denoise: Denoise,
+    denoise: Denoise,        # guided or not; guidance belongs inside
     name: str = 'label',     # condition that is mixed
 ) -> Denoise:                # denoise(x, sigma, label=, other=, share=)
     "A denoiser between two values of a condition: its own at `share`, (B,), 0, and `other` at 1"
@@ -300,7 +300,7 @@ def diff_edit(
     kw = _arguments(denoise, images, {'n_steps': 50, 'step': heun(), 'bs': 64, **kw})
     skip = _steps_left_out(strength, kw['n_steps'])
     keep = ~_mask(contrast_mask(denoise, images, given, other, **for_mask) if mask is None else mask, images)
-    if skip == kw['n_steps']: return images.clone()
+    if skip == kw['n_steps']: return images.cpu().clone()
     levels = _levels(denoise, kw['n_steps'])[skip:]
     start = _inverted(denoise, images, None, levels, kw['step'], kw['bs'], before)
     return _sample(denoise, lambda f: keep_known(guide(f) if guide else f), start=start, skip=skip,
