@@ -114,8 +114,9 @@ def stage_data(
     conditions = dict(spec.conditions)
     if below is not None:
         conditions['cond_image'] = SmallImage(image.shape[1], below)
-        if most: tfms = (*tfms, ConditionNoise(below, std, most))
-        if most: conditions |= tfms[-1].conditions
+        if most:
+            noise = ConditionNoise(below, std, most)
+            tfms, conditions = (*tfms, noise), {**conditions, **noise.conditions}
     spec = DataSpec(tuple(image.shape[1:]), spec.lo, spec.hi, mean, std, conditions)
     name = f"{dls.source.get('name')}, {height} rows" + (f' from {below}' if below else '')
     return replace(dls, train=InMemory(parts[0], spec), valid=InMemory(parts[1], spec), spec=spec, tfms=tfms,
