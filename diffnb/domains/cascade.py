@@ -104,7 +104,7 @@ def stage_data(
 ) -> DataLoaders:
     "Data loaders for one stage of a cascade; raises `InputError` for sizes or a level that do not fit"
     if not isinstance(dls.train, InMemory) or not isinstance(dls.valid, InMemory):
-        raise InputError("a cascade needs its data in memory: make the loaders with stream=False, or pass dls.bank()")
+        raise InputError("a cascade needs its data in memory: make the loaders with stream=False")
     if below is not None and not 0 < below < height:
         raise InputError(f"below (={below}) must be at least 1 and less than height (={height})")
     if not 0 <= most < torch.inf: raise InputError(f"most (={most}) must be a finite level, 0 or more")
@@ -151,16 +151,25 @@ def larger(
     given = _small_condition(stage)
     if given is None: raise InputError("this stage takes no smaller image: call sample_from, or put it first")
     _check_level(stage, level)
-    c, h, w = stage.spec.shape
-    shape = c, given.height, w * given.height // h
+    _check_small(stage.spec, given.height, small)
+    items = range(kw.get('first', 0), kw.get('first', 0) + len(small))
+    noise = randn_items(small.shape[1:], items, seed, 'condition noise').to(small) if level else 0.
+    kw['cond_image'] = enlarge(small + level * stage.spec.std * noise, stage.spec.shape[1])
+    if level: kw['cond_noise'] = level
+    return sample_from(stage, len(small), label, seed, **kw)
+
+def _small_shape(spec: DataSpec, height: int) -> tuple[int, int, int]:
+    return spec.shape[0], height, spec.shape[2] * height // spec.shape[1]
+
+def _check_small(spec: DataSpec, height: int, small: Images) -> None:
+    shape = _small_shape(spec, height)
     if small.ndim != 4 or not len(small) or tuple(small.shape[1:]) != shape:
         raise InputError(f"smaller images have shape {tuple(small.shape)}; this stage takes (n, {shape[0]}, "
                          f"{shape[1]}, {shape[2]}), with n of 1 or more")
-    first = kw.get('first', 0)
-    noise = randn_items(shape, range(first, first + len(small)), seed, 'condition noise').to(small) if level else 0.
-    kw['cond_image'] = enlarge(small + level * stage.spec.std * noise, h)
-    if level: kw['cond_noise'] = level
-    return sample_from(stage, len(small), label, seed, **kw)
+    low, high, most = small.min().item(), small.max().item(), (spec.hi - spec.lo) / 2    # samples are not clipped
+    if not small.is_floating_point() or not spec.lo - most <= low <= high <= spec.hi + most:
+        raise InputError(f"smaller images are {small.dtype} from {low:g} to {high:g}; allowed are floats in "
+                         f"{spec.lo:g}…{spec.hi:g}, which spec.from_uint8 makes of bytes")
 
 def _small_condition(stage: Denoiser) -> SmallImage | None:
     found = stage.spec.conditions.get('cond_image')
@@ -210,7 +219,7 @@ def _stage_seed(seed: int, k: int) -> int:     # the seed itself for the first s
 def _check_fit(a: DataSpec, b: DataSpec, given: SmallImage | None) -> None:
     if given is None:
         raise InputError(f"the stage of {b.shape[1]} rows takes no smaller image, so it must be the first")
-    made = (a.shape[0], given.height, b.shape[2] * given.height // b.shape[1])
+    made = _small_shape(b, given.height)
     if tuple(a.shape) != made:
         raise InputError(f"the stage of {b.shape[1]} rows enlarges images of {made}, the stage before it makes "
                          f"{tuple(a.shape)}; train one of them for the other's size")
