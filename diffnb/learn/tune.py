@@ -72,7 +72,7 @@ def lr_find(
 
 # %% ../../nbs/learn/03_tune.ipynb #e7014a11
 class FastCheck(NamedTuple):
-    "Comparison of a learner with eager float32"
+    "Comparison of a learner with eager (not compiled) float32"
     speed_up: Interval   # speed divided by that of eager float32
     denoised: float      # largest difference in denoised images
     gradient: float      # difference of the gradients, divided by their norm
