@@ -155,7 +155,7 @@ class Learner:
     def evaluate(self,
         n: int | None = None,       # number of samples and of real images; None: 2,000, or all held-out images
         seed: int | None = None,    # seed of the samples; None: the run's seed
-        features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: chosen for the data
+        features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: fits the data
         **kw: Any,                  # arguments of `sample`: n_steps, step, guide, bs
     ) -> Evaluation:
         "Scores of fresh samples and of held-out images, at the same n and with the same conditions"
