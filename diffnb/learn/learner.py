@@ -34,10 +34,10 @@ class Learner:
     "Train data, network and recipe with good defaults; sample, save and score the result"
     def __init__(self,
         dls: DataLoaders,                         # training and held-out data
-        net: Callable | nn.Module = unet,         # (spec) or (spec, seed) -> F(inputs, c_noise, **conditions), or an F
-        recipe: Recipe = recipes['two_minutes'],  # the whole objective
+        net: Callable | nn.Module = unet,         # F(inputs, c_noise, **conditions), or (spec) or (spec, seed) -> F
+        recipe: Recipe = recipes['two_minutes'],  # the whole training objective
         lr: float = 3e-3,                         # peak learning rate
-        opt: Callable[..., torch.optim.Optimizer] = Muon, # parameters -> optimizer
+        opt: Callable[..., torch.optim.Optimizer] = Muon, # function: parameters -> optimizer
         options: TrainOptions = TrainOptions(),   # settings of the training loop
         seed: int = 0,                            # seed of weights, data order, noise and samples
         device: str = 'auto',                     # 'auto', 'cpu', 'cuda', …
@@ -62,7 +62,7 @@ class Learner:
 
     held_out: ValidationLoss          # held-out losses so far
     history: list[dict[str, Any]]     # calls of `fit`: budget, schedule, first step
-    resumed_from: Path | None         # run folder that this training resumed
+    resumed_from: Path | None         # run folder from which this run was resumed
 
     @property
     def denoise(self) -> Denoiser:
@@ -83,7 +83,7 @@ class Learner:
         call: int = 0,                     # index of the call of `fit` in that run
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
     ) -> Iterator[TrainState]:
-        "The steps of `fit` as a generator; without a budget, the rest of the interrupted one"
+        "The steps of `fit` as a generator; without a budget, the rest of an interrupted one"
         given = dict(minutes=minutes, steps=steps, images=images, replay=replay and str(replay))
         new = self._call({k: v for k, v in given.items() if v is not None}, lr_schedule, call)
         if 'replay' in new['budget']:
@@ -131,7 +131,7 @@ class Learner:
         lr_schedule: Callable[[float], float] = warmup_stable_decay, # progress -> share of the peak learning rate
         callbacks: Sequence[Callback] = (), # callbacks besides the held-out loss; run in the first process only
     ) -> 'Learner':
-        "Train until the budget is used up; a second call adds a new one. Warns if the held-out loss got worse"
+        "Train until the budget is used up; a second call adds a new budget. Warns if the held-out loss got worse"
         calls = _replayed(replay, self.dls.bs) if replay else [None]
         for call in range(len(calls)):
             before = self.state, list(self.history)
@@ -155,18 +155,18 @@ class Learner:
     def evaluate(self,
         n: int | None = None,       # number of samples and of real images; None: 2,000, or all held-out images
         seed: int | None = None,    # seed of the samples; None: the run's seed
-        features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: by the data
+        features: Features | Callable[[Images], Any] | None = None, # images in -1…1 -> (N, d); None: fits the data
         **kw: Any,                  # arguments of `sample`: n_steps, step, guide, bs
     ) -> Evaluation:
         "Scores of fresh samples and of held-out images, at the same n and with the same conditions"
         return evaluate_model(self.denoise, self.dls, n, self.seed if seed is None else seed, features, **kw)
 
     def card(self) -> dict[str, Any]:
-        "Card of this training as JSON: network, recipe, data, settings, duration, losses and hardware"
+        "Card of this run as JSON: network, recipe, data, settings, duration, losses and hardware"
         return run_card(self)
 
     def save(self,
-        path: Path | str,           # folder, made if needed; not that of another training
+        path: Path | str,           # folder, made if needed; not that of another run
     ) -> Path:
         "Write state, weights and card; with several processes, only the first writes"
         return save_run(self, path)

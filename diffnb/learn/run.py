@@ -32,7 +32,7 @@ from ..train.callback import Callback, Log, Measured, RunningMean, Training
 
 # %% ../../nbs/learn/01_run.ipynb #87a7e612
 class ResumableTraining(Training, Protocol):
-    "A training that can be saved and resumed; `Learner` is one"
+    "A training run that can be saved and resumed; `Learner` is one"
     opt: torch.optim.Optimizer
     make_opt: Callable
     options: TrainOptions
@@ -40,7 +40,7 @@ class ResumableTraining(Training, Protocol):
     group: ProcessGroup
     history: list[dict[str, Any]]     # calls of `fit`: budget, schedule, first step
     at_step_boundary: bool            # False: stopped in the middle of a step
-    resumed_from: Path | None         # run folder that it resumed
+    resumed_from: Path | None         # run folder from which it was resumed
 
 def run_name(seed: int) -> str:
     "Default name of a run, DATE-TIME-SEED"
@@ -91,7 +91,7 @@ def _code_parts(code):
     return code.co_code.hex(), consts, code.co_names
 
 def recipe_hash(recipe: Recipe) -> dict[str, str]:
-    "Short hashes of the values of a recipe: `weights`, on which trained weights depend, and `all`"
+    "Short hashes of the values of a recipe: `weights`, of those on which trained weights depend, and `all`"
     s = torch.logspace(-2, 2, 5, dtype=torch.float64)
     inner: Any = getattr(recipe.precond, 'inner', recipe.precond)
     parts = [f(s) for f in (inner.c_skip, inner.c_out, inner.c_in)] if hasattr(inner, 'c_skip') else []
@@ -107,7 +107,7 @@ def _values_hash(tensors, words): # hash of words, and of numbers to six digits
     return hashlib.sha256(' '.join(words + numbers).encode()).hexdigest()[:12]
 
 def run_card(learn: ResumableTraining) -> dict[str, Any]:
-    "Card of a training as JSON: network, recipe, data, settings, duration, losses and hardware"
+    "Card of a training run as JSON: network, recipe, data, settings, duration, losses and hardware"
     net: Any = learn.model.net
     hashes = recipe_hash(learn.recipe)
     known = recipes.get(learn.recipe.name)
@@ -156,11 +156,11 @@ def state_files(
     return sorted((Path(run)/'state').glob('[0-9]*-*.safetensors'), reverse=True)
 
 def save_state(
-    learn: ResumableTraining, # a training between two steps
+    learn: ResumableTraining, # a training run between two steps
     run: Path | str,         # folder of the run
     keep: int = 2,           # number of states to keep, the newest ones
 ) -> Path:                   # the state file
-    "Write a checkpoint, in the first process only; raises `InputError` if the folder belongs to another training"
+    "Write a checkpoint, in the first process only; raises `InputError` if the folder belongs to another run"
     from safetensors.torch import save
     folder, ahead = Path(run)/'state', [f for f in state_files(run) if step_of(f) > learn.state.i]
     if learn.group.rank: return folder
@@ -227,7 +227,7 @@ def _meta_of(file, blob): # counters and card of a state, from the header of the
 def differing_settings(
     mine: Mapping[str, Any], theirs: Mapping[str, Any],    # two cards
 ) -> list[tuple[str, Any, Any]]:                           # (name, mine, theirs)
-    "Settings that differ between two cards and affect the bits of a training"
+    "Settings that differ between two cards and affect the result of training"
     keys = ('seed', 'bs', 'lr', 'opt', 'gamma', 'cond_drop', 'clip', 'tfms', 'precision')
     def pick(card):
         found = {k: card[k] for k in ('kind', 'net', 'recipe', 'recipe_hash', 'precond', 'spec')}
@@ -246,7 +246,7 @@ def resume_run(
     learn: ResumableTraining, # made with the settings of the run; changed in place
     run: Path | str,          # folder of the run
 ) -> None:
-    "Load a run's newest intact state; raises `InputError` if it does not fit this training, warns if bits may differ"
+    "Load a run's newest intact state; raises `InputError` if it does not fit, warns if only the rounding may differ"
     found = read_state(run)
     learn.resumed_from = Path(run).resolve()
     if found is None: return                      # stopped before the first save: begin again
@@ -292,7 +292,7 @@ class Checkpoint(Callback):
     ): self.run, self.every = Path(run), every
 
     def start(self, learn: Any) -> None:     # a ResumableTraining, as in the other methods
-        "Claim the folder, cut the log back to the state, save; raises `InputError` if another training owns the folder"
+        "Claim the folder, cut the log back to the state, save; raises `InputError` if another run owns the folder"
         from filelock import FileLock, Timeout
         (self.run/'state').mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.run/'state'/'lock')
@@ -379,7 +379,7 @@ def update_card(
 
 def save_run(
     learn: ResumableTraining,
-    path: Path | str,        # folder, made if needed; not that of another training
+    path: Path | str,        # folder, made if needed; not that of another run
 ) -> Path:
     "Write state, weights and card; with several processes, only the first writes"
     from safetensors.torch import save

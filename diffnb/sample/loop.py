@@ -38,7 +38,7 @@ def invert_steps(
     step: SamplerStep = heun(),         # sampler that adds no noise
     **cond: Tensor,                     # conditions, such as label=
 ) -> Iterator[State]:                   # state after each step; the last is at the highest level
-    "Follow the sampling trajectory backwards, from images to their noise; raises `InputError` for bad noise levels"
+    "Follow the sampling trajectory backward, from images to their noise; raises `InputError` for bad noise levels"
     levels = [float(s) for s in sigmas][::-1]
     ended, levels = levels[:1] == [0.], levels[1:]
     if not ended or len(levels) < 2 or not all(0 < a < b < math.inf for a, b in zip(levels, levels[1:])):
@@ -51,7 +51,7 @@ def network_evals(
     cond: Batch,           # conditions of the call, which may change the number
     sigma: Sigmas,         # noise levels of the call, which may change it too
 ) -> int:
-    "Evaluations of networks in one call: `denoise.n_evals(cond, sigma)` if the denoiser has that method, else 1"
+    "Network evaluations in one call: `denoise.n_evals(cond, sigma)` if the denoiser has that method, else 1"
     n_evals = getattr(denoise, 'n_evals', None)
     return n_evals(cond, sigma) if n_evals else 1
 

@@ -28,7 +28,7 @@ from .budget import EMA, TrainState
 
 # %% ../../nbs/train/05_callback.ipynb #ddf85100
 class Training(Protocol):
-    "Attributes of a training that callbacks may use; `Learner` has them"
+    "Attributes of a training run that callbacks may use; `Learner` has them"
     dls: DataLoaders
     recipe: Recipe               # fitted recipe, in units of the data's standard deviation
     scaled: Recipe               # fitted recipe, in units of the data
@@ -44,7 +44,7 @@ class Training(Protocol):
         ...
     @property
     def model(self) -> Denoiser:
-        "The denoiser with the weights in training, not averaged"
+        "The denoiser with the weights being trained, not averaged"
         ...
     def sample(self, n: int = 20, label: Any = None, seed: int | None = None, **kw: Any) -> Images:
         "Images from the averaged weights"
@@ -58,7 +58,7 @@ class Callback:
     "Base class with three methods, called before, during and after training"
     def start(self, learn: Training) -> None: "Before the first step"
     def step(self, learn: Training, state: TrainState) -> None: "After each step"
-    def end(self, learn: Training) -> None: "After the last step, also if training was interrupted or failed"
+    def end(self, learn: Training) -> None: "After the last step, even if training was interrupted or failed"
 
 # %% ../../nbs/train/05_callback.ipynb #e6ab14ae
 def run_callbacks(
@@ -95,7 +95,7 @@ class RunningMean:
 def _so_far(learn: Any) -> TrainState: return getattr(learn, 'state', TrainState())
 
 class Progress(Callback):
-    "Progress bar with elapsed and remaining time, images/s and running loss of one call"
+    "Progress bar with elapsed and remaining time, images/s and running loss of one call of `fit`"
     def __init__(self,
         file: TextIO | None = None,            # where to draw; None: standard error, or the notebook
     ): self.file = file
@@ -156,7 +156,7 @@ def held_out_loss(
     denoise: Denoise,
     data: Split,
     recipe: Recipe,          # recipe scaled to the data
-    n: int = 512,            # number of images, from the first
+    n: int = 512,            # number of images, counted from the first
     bs: int = 128,           # batch size
     seed: int = 0,           # seed of noise and noise levels
 ) -> float:
@@ -179,13 +179,13 @@ class Measured(NamedTuple):
     loss: float          # held-out loss
 
 class ValidationLoss(Callback):
-    "Held-out loss of the averaged weights, before the first step of a run and then at even shares of each budget"
+    "Held-out loss of the averaged weights, before the first step of a run and then at regular intervals of each budget"
     def __init__(self,
         times: int = 10,     # measurements per budget
         n: int = 512,        # number of images
     ):
         _whole(times=times, n=n)
-        self.times, self.n, self.next = times, n, 1    # next: share that is due next
+        self.times, self.n, self.next = times, n, 1    # next: measurement that is due next
         self.seen: list[Measured] = []
 
     def start(self, learn: Training) -> None:
@@ -199,7 +199,7 @@ class ValidationLoss(Callback):
         return held_out_loss(learn.denoise, learn.dls.valid, learn.scaled, self.n)
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "Measure if the next share of the budget is reached"
+        "Measure if the next measurement is due"
         if state.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(state.progress * self.times + 1e-9) + 1
         self.seen.append(Measured(state.i, state.seconds, self.measure(learn)))
@@ -207,21 +207,21 @@ class ValidationLoss(Callback):
     def warning(self,
         lr: float,           # peak learning rate of the training
     ) -> str | None:
-        "Advice if the last loss is not finite or is 5 % above the first, before training; otherwise None"
+        "Advice if the last loss is not finite or more than 5 % above the loss before training; otherwise None"
         first, last = self.seen[0].loss, self.seen[-1].loss
         if last <= 1.05 * first: return None
         return (f"the held-out loss is {last:.3f} after training and was {first:.3f} before: the model got worse. "
                 f"Train again with a lower learning rate than {lr:g}, or for more steps")
 
 class KeepBest(Callback):
-    "Keep the averaged weights with the lowest held-out loss; place it after the callback that measures"
+    "Keep the averaged weights with the lowest held-out loss; list it after the callback that measures this loss"
     def __init__(self):
         self.loss = math.inf
         self.averaged = 0      # updates of the average at the lowest loss, without skipped steps
         self.weights: dict[str, Tensor] | None = None
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "Copy the weights if they were just measured and are the best so far"
+        "Copy the weights if their loss was just measured and is the lowest so far"
         i, _, loss = learn.held_out.seen[-1]
         if i == state.i and loss < self.loss:
             self.loss, self.averaged, self.weights = loss, learn.ema.i, copy.deepcopy(learn.denoise.state_dict())
@@ -249,8 +249,8 @@ def show_again(
 class Live(Callback):
     "Plot of loss, held-out loss, gradient norm and learning rate against seconds of training"
     def __init__(self,
-        every: float = math.inf, # seconds of training between two drawings; the default draws only in `figure`
-        show: Callable[[Any, Any], Any] = show_again, # (figure, its last return value) -> any value
+        every: float = math.inf, # seconds of training between two drawings; by default, only `figure` draws
+        show: Callable[[Any, Any], Any] = show_again, # function (figure, what it returned last) -> any value
     ): self.every, self.show = every, show
 
     def start(self, learn: Training) -> None:
@@ -324,7 +324,7 @@ class LayerStats(Callback):
     "Standard deviation of every layer's output and RMS of its weight gradient, every few steps"
     def __init__(self,
         every: int = 10,         # steps between two records
-        kinds: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear), # types of the recorded layers
+        kinds: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear), # types of layers to record
     ):
         _whole(every=every)
         self.every, self.kinds = every, kinds
@@ -378,14 +378,14 @@ class LayerStats(Callback):
 
 # %% ../../nbs/train/05_callback.ipynb #79216e79
 class LevelErrors(NamedTuple):
-    "Errors of the averaged weights at each noise level, at one moment of a training"
+    "Errors of the averaged weights at each noise level, at one moment of a training run"
     seconds: float       # seconds of training so far
     train: Tensor        # errors on training images
     held_out: Tensor     # errors on held-out images
     unlabelled: Tensor   # errors on held-out images without their labels
 
 class LossBySigma(Callback):
-    "Error by noise level of the averaged weights on training and held-out images, at even shares of each budget"
+    "Errors by noise level on training and held-out images (averaged weights), at regular intervals of each budget"
     def __init__(self,
         times: int = 4,          # measurements per budget
         n: int = 128,            # number of images from each split
@@ -405,7 +405,7 @@ class LossBySigma(Callback):
         self.next = math.floor(learn.state.progress * self.times + 1e-9) + 1
 
     def step(self, learn: Training, state: TrainState) -> None:
-        "Measure if the next share of the budget is reached"
+        "Measure if the next measurement is due"
         if state.progress < self.next / self.times - 1e-9: return
         self.next = math.floor(state.progress * self.times + 1e-9) + 1
         train, valid = self.bank, learn.dls.valid
@@ -424,7 +424,7 @@ class LossBySigma(Callback):
         return loss_by_level(learn.denoise, batch, self.sigmas.to(learn.device)).mean(1).cpu()
 
     def figure(self) -> Any:
-        "Errors relative to the linear denoiser: dashed below solid is memorization, dotted above is use of labels"
+        "Errors relative to the linear denoiser: dashed below solid means memorization, dotted above means labels help"
         from matplotlib.figure import Figure
         fig = Figure(figsize=(6.4, 2.6), dpi=72)
         ax = fig.subplots()
@@ -444,8 +444,8 @@ class Tracker(Callback):
     "Send loss, held-out loss, learning rate and gradient norm to a tracker that `accelerate` supports"
     def __init__(self,
         name: str,               # 'tensorboard', 'wandb', 'mlflow', …; its package must be installed
-        folder: Path | str = 'runs',   # folder of trackers that write files
-        project: str = 'diffnb', # tracker's name for the project
+        folder: Path | str = 'runs',   # folder for trackers that write files
+        project: str = 'diffnb', # name of the project in the tracker
         every: int = 10,         # steps between two entries
     ):
         _whole(every=every)

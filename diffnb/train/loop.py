@@ -33,7 +33,7 @@ class TrainBatch(NamedTuple):
     cond: Batch       # conditions, some of them dropped
 
 def train_batch(
-    batch: Batch,            # this process's share, 'image' and conditions: items rank, rank + world, …
+    batch: Batch,            # this process's share: 'image' and conditions of items rank, rank + world, …
     spec: DataSpec,
     recipe: Recipe,          # fitted recipe, scaled to the data
     seed: int,               # seed of the run, first part of every random key
@@ -60,7 +60,7 @@ def loss_and_gradient(
     weight: Weight,
     accumulate: int = 1,     # number of parts that are computed one after the other, to save memory
 ) -> Tensor:                 # mean weighted error against the clean images, (), comparable between targets
-    "Add the gradient of the loss against the targets to that of the parameters; return the error against `x0`"
+    "Add the gradient of the loss to the gradients of the parameters; return the error against `x0`"
     reported = torch.zeros((), device=b.x.device)
     for j in range(accumulate):
         part, last = slice(j, None, accumulate), j == accumulate - 1

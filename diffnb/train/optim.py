@@ -40,9 +40,9 @@ class Muon(torch.optim.AdamW):
     def __init__(self,
         params: Iterable,                  # parameters of the network, or parameter groups
         lr: float = 3e-3,                  # learning rate of Muon and AdamW; `train_steps` sets it at every step
-        momentum: float = .9,              # share of Muon's running gradient that is kept at each step
+        momentum: float = .9,              # share of Muon's running mean of the gradient that is kept at each step
         size: float = .3,                  # root mean square of Muon's update at learning rate 1
-        matrix: Callable[[nn.Parameter], bool] = is_hidden_conv,  # whether Muon updates a parameter
+        matrix: Callable[[nn.Parameter], bool] = is_hidden_conv,  # says whether Muon updates a parameter
         betas: tuple[float, float] = (.9, .99),  # decay rates of AdamW's two running means
         weight_decay: float = .01,         # weight decay of AdamW; Muon's parameters do not decay
     ):

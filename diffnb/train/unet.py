@@ -74,7 +74,7 @@ def adaptive_group_norm(
     return F.group_norm(one, b * groups, scale.reshape(-1), shift.reshape(-1)).view(h.shape)
 
 class ResBlock(nn.Module):
-    "Conv, group norm with FiLM from the embedding, SiLU, zero-initialized conv, plus `x`; 1x1 skip if channels change"
+    "Conv, group norm modulated by the embedding, SiLU, zero-initialized conv, plus `x`; 1x1 skip if channels change"
     def __init__(self,
         c_in: int,              # channels of the input
         c_out: int,             # channels of the output; inner * c_out is a multiple of 8
@@ -167,7 +167,7 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.conv_out(F.silu(self.norm(h))), self.patch_size)
 
     def shown(self, x: Images, cond: Mapping[str, Tensor | None]) -> Images:
-        "The input followed by the conditions that are images; a missing one is its missing value"
+        "The input followed by the conditions that are images, with the missing value for a missing condition"
         more = []
         for k, c in self.spatial.items():
             value = cond.get(k)
