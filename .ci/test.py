@@ -194,9 +194,9 @@ def write_record(record, done, slow):
         page = Page(TOP/n)
         if d['passed']: record[n] = updated(record.get(n, {}), page, d, slow, hashes(page, modules), today)
     kept = {n: r for n, r in sorted(record.items()) if (TOP/n).exists()}
-    RECORD.write_text(json.dumps(kept, indent=1) + '\n', encoding='utf8')
-
-
+    whole = RECORD.with_suffix('.part')            # other pages read the record while they run
+    whole.write_text(json.dumps(kept, indent=1) + '\n', encoding='utf8')
+    whole.replace(RECORD)
 # The command
 
 def summary(done, by_name):
