@@ -197,6 +197,8 @@ def write_record(record, done, slow):
     whole = RECORD.with_suffix('.part')            # other pages read the record while they run
     whole.write_text(json.dumps(kept, indent=1) + '\n', encoding='utf8')
     whole.replace(RECORD)
+
+
 # The command
 
 def summary(done, by_name):
