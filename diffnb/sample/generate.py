@@ -60,8 +60,8 @@ def _n_samples(rows: Batch, n: int | None, bs: int) -> int:      # checked; as m
     for k, v in rows.items():
         if not isinstance(v, Tensor):
             short = ' '.join(str(v).split())[:60]
-            raise InputError(f"{k} is {type(v).__name__} {short}: conditions are tensors with a row for each "
-                             "sample, made by pick_conditions, and no argument has that name")
+            raise InputError(f"{k} is {type(v).__name__} {short}: sample has no argument of that name, and a "
+                             "condition is a tensor with a row for each sample, from pick_conditions")
     n = max((len(v) for v in rows.values()), default=0) if n is None else n
     if n < 1 or bs < 1 or any(len(v) != n for v in rows.values()):
         raise InputError(f"n (={n}) and bs (={bs}) must be 1 or more, and conditions and start, if given, "

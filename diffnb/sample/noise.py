@@ -58,8 +58,8 @@ def brownian_noise(
         return bridge(math.log(sigma), left, right, node(depth, k), node(depth, k + 1), (f'{sigma:.6g}',))
     def noise(sigma_from: float, sigma_to: float, again: int = 0) -> Images:
         if again or sigma_to > sigma_from:
-            raise InputError(f"levels of a Brownian path must decrease, not go from {sigma_from:g} to {sigma_to:g}; "
-                             "with churn use item_noise")
+            raise InputError("a Brownian path goes down once: steps that are repeated or go up, here from "
+                             f"{sigma_from:g} to {sigma_to:g}, need item_noise")
         if leaf(sigma_from) == leaf(sigma_to):
             raise InputError(f"levels {sigma_from:g} and {sigma_to:g} are too close for a path; "
                              "take fewer steps or item_noise")
