@@ -14,7 +14,7 @@ from pathlib import Path
 from pages import TOP
 from playwright.sync_api import sync_playwright
 
-DOCS, WIDTHS = TOP/'_docs', (360, 1280)
+DOCS, WIDTHS = TOP/'_docs', (390, 1280)
 TOO_WIDE = 'document.documentElement.scrollWidth - window.innerWidth'
 CULPRITS = '''() => [...document.querySelectorAll('main *')]
     .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest('pre, table, math'))
