@@ -328,11 +328,6 @@ class Stage:
         "Evaluations of networks in one call, one for each stage"
         return self.number
 
-    @property
-    def conditions(self) -> Mapping[str, Condition]:
-        "Kinds of conditions of the network"
-        return self.denoise.spec.conditions
-
 def stages(
     denoise: Denoiser,     # denoiser of the last stage
 ) -> list[Stage]:

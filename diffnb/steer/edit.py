@@ -16,13 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, NoiseSource, Sigmas
 from ..core.random import randn_items
-from ..data.conditions import Condition
 from ..data.spec import DataSpec
 from ..denoise.denoiser import Denoiser
 from ..sample.steps import SamplerStep, State, heun
 from ..sample.loop import invert_steps, network_evals
 from ..sample.generate import pick_conditions, quality, sample
-from .guide import _conditions
 
 # %% ../../nbs/steer/02_edit.ipynb #e1a0c006
 def vary(
@@ -99,11 +97,6 @@ class KeepKnown:
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
         "Evaluations of networks in one call"
         return network_evals(self.denoise, {k: v for k, v in cond.items() if k not in ('known', 'keep')}, sigma)
-
-    @property
-    def conditions(self) -> Mapping[str, Condition]:
-        "Conditions of the network inside, for guidance around this denoiser"
-        return _conditions(self.denoise)
 
 def keep_known(
     denoise: Denoise,        # guided or not; guidance belongs inside
@@ -244,11 +237,6 @@ class Mixed:
         "Evaluations of networks in one call"
         inner = {k: v for k, v in cond.items() if k not in ('other', 'share')}
         return network_evals(self.denoise, inner, sigma) * (2 if 'other' in cond else 1)
-
-    @property
-    def conditions(self) -> Mapping[str, Condition]:
-        "Conditions of the network inside, for guidance around this denoiser"
-        return _conditions(self.denoise)
 
 def mixed(
     denoise: Denoise,        # guided or not; guidance belongs inside
