@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Expert', 'ByLevel', 'by_level', 'recipe_within', 'FittedGaussian', 'fit_gaussian', 'Ensemble', 'ensemble',
-           'TrainedPrior', 'Stage', 'stages', 'LevelNet', 'fit_level', 'blind']
+           'TrainedPrior', 'stages', 'LevelNet', 'fit_level', 'blind']
 
 # %% ../../nbs/steer/04_compose.ipynb #eaed0093
 import copy, hashlib, math
@@ -293,6 +293,10 @@ class TrainedPrior(nn.Module):
         out.log_sigma[:], out.log_error[:] = levels, error.clamp(min=1e-12).log() / 2 - math.log(spec.std)
         return out
 
+    def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
+        "Evaluations of networks in one call, those of the stage before"
+        return self.stage.n_evals(cond, sigma)
+
     def forward(self, z: Images, sigma: Sigmas, cond: Mapping[str, Tensor | None], /) -> Preconditioned:
         "Estimate of the stage before as skip, its error as scale, the scaled image and that estimate as inputs"
         if not hasattr(self, 'log_error'):
@@ -314,26 +318,12 @@ class _HasSpec(NamedTuple): spec: DataSpec
 
 def _bytes(v: Tensor) -> bytes: return v.cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
 
-@dataclass(frozen=True)
-class Stage:
-    "A stage of a boosted denoiser with those before it, as a denoiser that counts all their networks"
-    denoise: Denoiser
-    number: int          # number of the stage, from 1
-
-    def __call__(self, x: Images, sigma: Sigmas, *args: Tensor, **cond: Tensor) -> Images:
-        "Estimate of the clean images after this stage"
-        return self.denoise(x, sigma, *args, **cond)
-
-    def n_evals(self, _cond: Batch, _sigma: Sigmas) -> int:
-        "Evaluations of networks in one call, one for each stage"
-        return self.number
-
 def stages(
     denoise: Denoiser,     # denoiser of the last stage
-) -> list[Stage]:
+) -> list[Denoiser]:
     "The stages of a boosted denoiser, from the first to the last; a plain denoiser is the only one"
     before = stages(denoise.precond.stage) if isinstance(denoise.precond, TrainedPrior) else []
-    return [*before, Stage(denoise, len(before) + 1)]
+    return [*before, denoise]
 
 # %% ../../nbs/steer/04_compose.ipynb #1fa798eb
 class LevelNet(nn.Module):
