@@ -59,7 +59,7 @@ class ByLevel:
         cond: Batch,         # conditions of the call
         sigma: Sigmas,       # its noise levels
     ) -> int:
-        "Number of network evaluations for one image in one call; the largest number of any image"
+        "Number of network evaluations for one image in one call, the maximum over the images"
         level = sigma.reshape(-1)
         return max(network_evals(denoise, cond, level[rows]) for denoise, rows in self._parts(level))
 
