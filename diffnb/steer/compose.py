@@ -294,7 +294,7 @@ class TrainedPrior(nn.Module):
         return out
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call, those of the stage before"
+        "Number of network evaluations in one call, those of the stage before"
         return self.stage.n_evals(cond, sigma)
 
     def forward(self, z: Images, sigma: Sigmas, cond: Mapping[str, Tensor | None], /) -> Preconditioned:
