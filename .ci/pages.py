@@ -40,7 +40,8 @@ def without_comments(source):
         if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)): continue
         if ast.get_docstring(node, clean=False) is None: continue
         text = node.body[0]
-        head, tail = lines[text.lineno - 1].encode()[:text.col_offset], lines[text.end_lineno - 1].encode()[text.end_col_offset:]
+        head = lines[text.lineno - 1].encode()[:text.col_offset]
+        tail = lines[text.end_lineno - 1].encode()[text.end_col_offset:]
         lines[text.lineno - 1:text.end_lineno] = [(head + tail).decode(), *[''] * (text.end_lineno - text.lineno)]
     return '\n'.join(line.rstrip() for line in lines if line.strip())
 
