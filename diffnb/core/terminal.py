@@ -107,17 +107,20 @@ def find_terminal(
     env: Mapping[str, str] | None = None,      # environment variables; None: those of this process
 ) -> Terminal | None:
     "The terminal at the other end of a stream; None for a file, a pipe or a notebook"
-    stream, env = stream or sys.stdout, os.environ if env is None else env
-    if stream is None or stream.closed or not stream.isatty(): return None
-    way = best_way(env, prints_blocks(stream.encoding or 'ascii', env))
-    columns, rows, width, height = _window(stream.fileno())
+    out: Any = sys.stdout if stream is None else stream
+    if out is None or out.closed or not out.isatty(): return None
+    env = os.environ if env is None else env
+    columns, rows, width, height = _window(out.fileno())
     cell = (width // columns, height // rows) if columns and rows else (0, 0)
+    way = best_way(env, prints_blocks(out.encoding or 'ascii', env))
     return Terminal(way, columns or 80, rows or 24, cell if all(cell) else (8, 16))
 
 def _window(fileno: int) -> tuple[int, int, int, int]:
     "Columns and rows of a terminal, and its width and height in pixels, each 0 if unknown"
     try: import fcntl, struct, termios
-    except ImportError: return *os.get_terminal_size(fileno), 0, 0          # Windows
+    except ImportError:                                    # Windows
+        size = os.get_terminal_size(fileno)
+        return size.columns, size.lines, 0, 0
     rows, columns, width, height = struct.unpack('4H', fcntl.ioctl(fileno, termios.TIOCGWINSZ, bytes(8)))
     return columns, rows, width, height
 
@@ -182,13 +185,14 @@ def show_picture(
     picture: Image.Image,
     terminal: Terminal | None = None,   # from `find_terminal`; None: found from `stream`
     stream: TextIO | None = None,       # where to draw; None: standard output
+    title: str = '',                    # line of text above the picture, or nothing
 ) -> None:
     "Draw a picture in the terminal; raises `InputError` without one, or without chafa.py"
-    stream = stream or sys.stdout
-    text = picture_text(picture, terminal or _known_terminal(stream))
-    with _bars_wiped(stream):
-        stream.write(text)
-        stream.flush()
+    out = sys.stdout if stream is None else stream
+    text = picture_text(picture, terminal or _known_terminal(out))
+    with _bars_wiped(out):
+        out.write(f'{title}\n{text}' if title else text)
+        out.flush()
 
 def _known_terminal(stream: TextIO) -> Terminal:
     found = find_terminal(stream)
@@ -212,10 +216,11 @@ def show_grid(
     images: Tensor,                     # uint8 (N, C, H, W), as for `image_grid`
     terminal: Terminal | None = None,   # from `find_terminal`; None: found from `stream`
     stream: TextIO | None = None,       # where to draw; None: standard output
+    title: str = '',                    # line of text above the images, or nothing
 ) -> int:
     "Draw the first images in the terminal and return their number; raises `InputError` as `show_picture` does"
     terminal = terminal or _known_terminal(stream or sys.stdout)
     across, down = grid_shape((images.shape[-1], images.shape[-2]), terminal)
     shown = images[:across * down]
-    show_picture(image_grid(shown, n_cols=min(across, len(shown)), scale=1), terminal, stream)
+    show_picture(image_grid(shown, n_cols=min(across, len(shown)), scale=1), terminal, stream, title)
     return len(shown)
