@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple, TextIO
+import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from .types import InputError, optional
@@ -207,10 +209,17 @@ def grid_shape(
     terminal: Terminal,
 ) -> tuple[int, int]:         # images per row, at most 10, and rows
     "Number of images that one screen shows well"
-    (width, height), (wide, high) = size, terminal.room
-    across = min(10, max(1, wide // (terminal.zoom * (min(width, 14) + 1))))
-    each = min(terminal.zoom * (width + 1), wide / across)      # width of one image with its margin
-    return across, max(1, int(high // (each * (height + 1) / (width + 1))))
+    width, (wide, high) = size[0], _room(terminal)
+    across = min(10, max(1, wide // (min(width, max(14, width // 2)) + 1)))
+    return across, max(1, high // (_scaled(size, across, terminal)[1] + 1))
+
+def _room(terminal: Terminal) -> tuple[int, int]:     # in pixels of a picture, with a margin at the right and below
+    wide, high = terminal.room
+    return wide // terminal.zoom + 1, high // terminal.zoom + 1
+
+def _scaled(size: tuple[int, int], across: int, terminal: Terminal) -> tuple[int, int]:    # of one image in a row
+    width = max(1, min(size[0], _room(terminal)[0] // across - 1))
+    return width, max(1, round(size[1] * width / size[0]))
 
 def show_grid(
     images: Tensor,                     # uint8 (N, C, H, W), as for `image_grid`
@@ -220,7 +229,9 @@ def show_grid(
 ) -> int:
     "Draw the first images in the terminal and return their number; raises `InputError` as `show_picture` does"
     terminal = terminal or _known_terminal(stream or sys.stdout)
-    across, down = grid_shape((images.shape[-1], images.shape[-2]), terminal)
-    shown = images[:across * down]
+    size = images.shape[-1], images.shape[-2]
+    across, down = grid_shape(size, terminal)
+    shown, (width, height) = images[:across * down].cpu(), _scaled(size, across, terminal)
+    if width < size[0]: shown = F.interpolate(shown.float(), (height, width), mode='area').round().to(torch.uint8)
     show_picture(image_grid(shown, n_cols=min(across, len(shown)), scale=1), terminal, stream, title)
     return len(shown)

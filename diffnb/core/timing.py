@@ -6,7 +6,7 @@
 __all__ = ['sees_bars', 'Done', 'progress', 'Interval', 'median_interval', 'Pairs', 'paired']
 
 # %% ../../nbs/core/04_timing.ipynb #b67f2ead
-import math, sys, time
+import math, sys, time, warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from statistics import median
@@ -39,7 +39,9 @@ def progress(
     if total < 2 or not sees_bars(file):
         yield lambda n=1, /: None
         return
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():             # in Jupyter without ipywidgets, tqdm draws with text and says so
+        warnings.simplefilter('ignore')
+        from tqdm.auto import tqdm
     form = '{percentage:3.0f}% |{bar}| {desc}, {elapsed} elapsed, {remaining} left'
     with tqdm(total=total, desc=what, file=file, delay=after, leave=False, dynamic_ncols=True, miniters=1,
               bar_format=form) as bar: yield bar.update
