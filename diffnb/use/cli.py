@@ -390,7 +390,7 @@ def _screen(show: bool) -> 'Terminal | None':
     load_chafa()
     found = find_terminal()
     if found is None:
-        print('--show: the output is not a terminal, so no picture is drawn there', file=sys.stderr, flush=True)
+        print('--show: the output is not a terminal, so no pictures are drawn', file=sys.stderr, flush=True)
     return found
 
 def _show(images: 'Tensor', screen: 'Terminal | None', title: str = '') -> None:
