@@ -30,12 +30,18 @@ def directives(source):
 
 
 def without_comments(source):
-    "The code of a cell or module without comments and empty lines; text that is not Python comes back as it is"
-    try: tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    "The code of a cell or module without comments, docstrings and empty lines; other text comes back as it is"
+    try: tokens, tree = list(tokenize.generate_tokens(io.StringIO(source).readline)), ast.parse(source)
     except (tokenize.TokenError, SyntaxError): return source
     lines = source.splitlines()
     for t in tokens:
         if t.type == tokenize.COMMENT: lines[t.start[0] - 1] = lines[t.start[0] - 1][:t.start[1]]
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)): continue
+        if ast.get_docstring(node, clean=False) is None: continue
+        text = node.body[0]
+        head, tail = lines[text.lineno - 1].encode()[:text.col_offset], lines[text.end_lineno - 1].encode()[text.end_col_offset:]
+        lines[text.lineno - 1:text.end_lineno] = [(head + tail).decode(), *[''] * (text.end_lineno - text.lineno)]
     return '\n'.join(line.rstrip() for line in lines if line.strip())
 
 

@@ -65,6 +65,8 @@ def a_hash_tells_what_changed():
         assert plan.why_due(record, now()) == 'its own code changed'
         assert plan.why_due(None, now()) == plan.why_due({'fast': 1.}, now()) == 'not in the record'
     assert pages.without_comments("a = '# no'  # yes\n\nb = f'{a}#'\n") == "a = '# no'\nb = f'{a}#'"
+    told = 'class A:\n    "One"\n    def f(self): "Two"\n    def g(self):\n        """Three\n        lines"""\n        return "é"\n'
+    assert pages.without_comments(told) == 'class A:\n    def f(self):\n    def g(self):\n        return "é"', pages.without_comments(told)
 
 
 def everyone_has_a_turn():

@@ -66,7 +66,7 @@ def _order(n: int, seed: int, epoch: int) -> Tensor: return torch.randperm(n, ge
 
 def batch_indices(
     n: int,             # number of items
-    bs: int,            # items in the global batch
+    bs: int,            # items in the batch of all processes
     seed: int,          # seed of the run
     step: int,          # number of the batch, from 0
     rank: int = 0,      # number of this process
@@ -274,7 +274,7 @@ class IterableStyle:
 
 # %% ../../nbs/data/05_batches.ipynb #2f7ee8bb
 class BatchTransform(Protocol):
-    "Function of a training batch and the address of its random numbers. Its `conditions`, if any, join the spec"
+    "Function of a training batch and the address of its random numbers; any `conditions` it has are added to the spec"
     def __call__(self, batch: Batch, seed: int, step: int, rank: int = 0, world: int = 1, /) -> Batch:
         "The transformed batch"
         ...

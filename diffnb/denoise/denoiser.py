@@ -54,6 +54,11 @@ class Denoiser(nn.Module):
             out = self.net(inputs[:, :self.in_channels], sigma.log() / 4, **shown)
         return mean + std * (skip + scale * out.to(x.dtype))
 
+    def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
+        "Evaluations of networks in one call: its own, and those of a preconditioner that has networks"
+        inner = getattr(self.precond, 'n_evals', None)
+        return 1 + (inner(cond, sigma) if inner else 0)
+
     def check(self,
         x: Images,
         sigma: Sigmas,            # noise levels of `x`

@@ -38,7 +38,7 @@ class Preconditioner(Protocol):
         "Unfitted preconditioner with the settings `config`, into which saved tensors can be loaded"
         ...
     def __call__(self, z: Images, sigma: Sigmas, cond: Mapping[str, Tensor | None], /) -> Preconditioned:
-        "Skip, scale and inputs for noisy images `z`, at levels `sigma`, (B,), both for data of standard deviation 1"
+        "Skip, scale and inputs for noisy images `z` at levels `sigma`, (B,), for data of standard deviation 1"
         ...
 
 @dataclass(frozen=True)

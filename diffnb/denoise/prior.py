@@ -28,7 +28,7 @@ class GaussianPrior(nn.Module):
     eigvecs: Tensor     # (K, rank, rank), eigenvectors of each covariance inside the basis, as columns
     eigvals: Tensor     # (K, rank), variances along the eigenvectors
     resid_var: Tensor   # (K,), variance along every direction outside the basis
-    coef: Tensor        # (regressors, d), slope of the mean of component 0 in each number of the condition
+    coef: Tensor        # (regressors, d), slope of the mean of component 0 for each number of the condition
 
     def __init__(self,
         rank: int = 200,               # largest number of directions in the shared basis, 1 or more
@@ -67,7 +67,7 @@ class GaussianPrior(nn.Module):
         return out
 
     def fit(self, bank: Callable[[], DataLoaders], seed: int) -> 'GaussianPrior':
-        "New prior, fitted to up to 64 MB of training images that `seed` selects, and on the same device as the images"
+        "New prior, fitted to up to 64 MB of training images that `seed` selects; it is on the device of the images"
         dls = bank()
         n = min(len(dls.train), max(1, 2**24 // math.prod(dls.spec.shape)))
         batch = replace(dls, bs=n).batch(0, -2 - seed)

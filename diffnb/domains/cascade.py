@@ -132,7 +132,7 @@ def stage_unet(
     seed: int = 0,                 # seed of the first weights
     width: int = widths['small'],  # channels at the finest size, a multiple of 8
 ) -> UNet:                         # network on the CPU
-    "A U-Net for any size: as `unet` if 4 divides height and width, without patches or without halving if not"
+    "A U-Net for any size: `unet` if 4 divides height and width; else without patches, and at odd sizes not halved"
     h, w = spec.shape[-2:]
     if h % 4 == 0 and w % 4 == 0 and min(h, w) > 16: return unet(spec, seed, width)
     halved = (width, 2 * width) if h % 2 == 0 and w % 2 == 0 else (2 * width,)

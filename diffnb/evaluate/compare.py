@@ -31,7 +31,7 @@ class Verdict:
     lo: float          # lower end of the interval
     hi: float          # upper end of the interval
     verdict: str       # 'b is better', 'b is worse', 'equivalent within …' or 'cannot tell'
-    more: int          # further seeds needed for a verdict; 0 if there is one, -1 if unknown
+    more: int          # further seeds needed for a verdict; 0 if there is a verdict, -1 if unknown
     note: str = ''     # reason for the lack of a verdict, or a remark on it
 
     def __str__(self) -> str:

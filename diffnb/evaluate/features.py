@@ -82,7 +82,7 @@ class Features:
 
     @property
     def short(self) -> str:
-        "Name of the space in the names of scores"
+        "Short name of the space, as part of the names of scores"
         return self.name.split('-features')[0]
 
     @torch.no_grad()

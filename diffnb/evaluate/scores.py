@@ -109,7 +109,7 @@ class Evaluation(NamedTuple):
 
 def scored_number(
     data: DataLoaders,       # real images
-    n: int | None = None,    # number of images to score; None: 2,000, or all held-out images if fewer (printed)
+    n: int | None = None,    # number of images to score; None: 2,000, or all held-out images if fewer (with a message)
 ) -> int:
     "Number of images to score; raises `InputError` if it is below 40 or more than are held out"
     held = len(data.valid)
@@ -195,7 +195,7 @@ def spread_rows(
     n_rows: int,             # number of rows, N
     n: int,                  # number of rows to take
 ) -> Tensor:                 # int64 (n,)
-    "Indices of rows from all classes in proportion, in turn if equally frequent; without classes at random"
+    "Indices of rows: classes in proportion to their frequency, in turn if equally frequent; at random without classes"
     if label is None:
         return torch.arange(n_rows) if n == n_rows else torch.randperm(n_rows, generator=rng(0, 'rows'))[:n].sort()[0]
     _, kind, count = label.cpu().unique(return_inverse=True, return_counts=True)

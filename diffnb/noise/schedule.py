@@ -121,7 +121,7 @@ def lognormal(
     return lambda u: torch.exp(mean + std * torch.special.ndtri(u))
 
 def stratified(
-    n: int,                          # number of items in the global batch
+    n: int,                          # number of items in the batch of all processes
     generator: torch.Generator,      # generator on the CPU
 ) -> Tensor:                         # float64 (n,), increasing, strictly between 0 and 1
     "One random number in each of `n` equal parts of 0…1"

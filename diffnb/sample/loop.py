@@ -34,7 +34,7 @@ def sample_steps(
 def invert_steps(
     denoise: Denoise,
     x: Images,                          # images at the lowest level above 0
-    sigmas: Tensor | Sequence[float],   # noise levels as for `sample_steps`; followed backwards, without the 0
+    sigmas: Tensor | Sequence[float],   # noise levels as for `sample_steps`; followed backward, without the 0
     step: SamplerStep = heun(),         # sampler that adds no noise
     **cond: Tensor,                     # conditions, such as label=
 ) -> Iterator[State]:                   # state after each step; the last is at the highest level

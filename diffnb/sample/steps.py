@@ -103,7 +103,7 @@ def exp_adams_weights(
     offsets: Sequence[float], # times of the estimates, all different; the step goes from 0 to 1, earlier times are < 0
     length: float,            # ln(sigma / level after the update); inf is allowed
 ) -> list[float]:             # weight of each estimate; they sum to 1
-    "Exponential Adams-Bashforth weights, which give the mean over one step of the polynomial through the estimates"
+    "Exponential Adams-Bashforth weights: they give the mean over one step of a polynomial through the estimates"
     if len(offsets) == 2: return [1 - .5 / offsets[1], .5 / offsets[1]]    # as published; exact for short steps
     powers = range(len(offsets))
     if abs(length) < 1:
@@ -115,7 +115,7 @@ def exp_adams_weights(
     rows = torch.tensor([[s**k for s in offsets] for k in powers], dtype=torch.float64)
     return torch.linalg.solve(rows, torch.tensor(mean, dtype=torch.float64) / mean[0]).tolist()
 
-_max_weight = 6.   # largest sum of absolute weights in a step; two estimates in DDPM's tables stay below it
+_max_weight = 6.   # largest sum of absolute weights in a step; two estimates on DDPM's noise levels stay below it
 
 def extrapolate(
     nodes: Sequence[tuple[float, Images, Images]],   # known estimates, as (sigma, x, denoised)

@@ -27,10 +27,10 @@ from ..sample.generate import pick_conditions, quality, sample
 def vary(
     denoise: Denoiser,       # trained or loaded model
     images: Images,          # images to vary
-    strength: float = .5,    # share of the sampler's steps, 0 (returns the images) to 1 (nothing is left of them)
+    strength: float = .5,    # share of the sampler's steps to run: 0 returns the images, 1 leaves nothing of them
     seed: int = 0,           # seed of the noise: another seed gives other variations
     guide: Callable[[Denoise], Denoise] | None = None,   # wrapper of the denoiser, such as partial(cfg, scale=2)
-    **kw: Any,               # conditions, repeated in turn, missing by default; and n_steps, step, bs, … of `sample`
+    **kw: Any,               # conditions (values repeat in turn; default: missing); n_steps, step, bs, … of `sample`
 ) -> Images:                 # images on the CPU, in the data's range but not clipped
     "Variations of images, or image-to-image with a condition. Raises `InputError` for bad arguments"
     kw = _arguments(denoise, images, kw)
@@ -96,21 +96,21 @@ class KeepKnown:
         return torch.where(keep, known, self.denoise(x, sigma, **given))
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call"
+        "Number of network evaluations in one call"
         return network_evals(self.denoise, {k: v for k, v in cond.items() if k not in ('known', 'keep')}, sigma)
 
 def keep_known(
     denoise: Denoise,        # guided or not; guidance belongs inside
 ) -> Denoise:                # denoise(x, sigma, known=, keep=, **cond)
-    "A denoiser that keeps known pixels: `known`, images, wherever `keep`, bool (B, 1, H, W), is True"
+    "A denoiser that returns the images `known` wherever the mask `keep`, bool (B, 1, H, W), is True"
     return KeepKnown(denoise)
 
 # %% ../../nbs/steer/02_edit.ipynb #e1a0c011
 def resampled(
     step: SamplerStep,
-    times: int,              # number of times that each step is made, 1 or more; the last one is made once
+    times: int,              # number of times that each step is made, 1 or more; the last step is made once
 ) -> SamplerStep:
-    "The same sampler with repeated steps: after each, noise back to the level before (RePaint, arXiv:2201.09865)"
+    "The same sampler with each step repeated: fresh noise leads back to the level before (RePaint, arXiv:2201.09865)"
     if not isinstance(times, int) or times < 1: raise InputError(f"times (={times}) must be a whole number, 1 or more")
     if times == 1: return step
     def repeated(denoise: Denoise, state: State, sigma_next: float, noise: NoiseSource, cond: Batch) -> State:
@@ -129,11 +129,11 @@ def inpaint(
     images: Images,          # known images; only their kept pixels matter
     keep: Tensor,            # mask of the pixels to keep, bool or 0 and 1, (H, W) or (B, 1, H, W)
     seed: int = 0,           # seed of the noise: another seed fills in something else
-    times: int = 1,          # number of times that each step is made, see `resampled`; 5 to 10 fit better
+    times: int = 1,          # number of times that each step is made, see `resampled`; 5 to 10 give a better fit
     guide: Callable[[Denoise], Denoise] | None = None,   # wrapper of the denoiser, such as partial(cfg, scale=2)
-    **kw: Any,               # conditions, repeated in turn, missing by default; and n_steps, step, bs, … of `sample`
+    **kw: Any,               # conditions (values repeat in turn; default: missing); n_steps, step, bs, … of `sample`
 ) -> Images:                 # images on the CPU, in the data's range but not clipped
-    "Images whose kept pixels are given, to the bit, and whose others are sampled. Raises `InputError`"
+    "Images that keep the given pixels, to the bit; the others are sampled. Raises `InputError`"
     kw = _arguments(denoise, images, kw)
     mask = _mask(keep, images)
     step = resampled(kw.pop('step', quality['step']), times)
@@ -159,7 +159,7 @@ def moved(
     down: int = 0,           # rows, negative for up
     right: int = 0,          # columns, negative for left
 ) -> tuple[Images, Tensor]:  # images, and a mask of the pixels that come from the given ones, bool (B, 1, H, W)
-    "Images moved inside their frame, and the mask, both for `inpaint`, which draws the rest: outpainting"
+    "Images moved inside their frame, and a mask of what is left of them: `inpaint` then draws the rest (outpainting)"
     h, w = images.shape[-2:]
     if abs(down) >= h or abs(right) >= w:
         raise InputError(f"down (={down}) and right (={right}) must leave a part of the image of {h} x {w} pixels")
@@ -175,7 +175,7 @@ def invert(
     n_steps: int = 50,       # number of levels
     step: SamplerStep = heun(),   # sampler that adds no noise
     bs: int = 64,            # number of images at once
-    **cond: Any,             # conditions of the images, repeated in turn, missing by default
+    **cond: Any,             # conditions of the images (values repeat in turn; default: missing)
 ) -> Images:                 # unit noise on the CPU, (B, C, H, W)
     "Noise from which `from_noise` makes these images: the sampling trajectory, backwards. Raises `InputError`"
     if n_steps < 2: raise InputError(f"n_steps (={n_steps}) must be 2 or more, to have two levels")
@@ -188,7 +188,7 @@ def from_noise(
     guide: Callable[[Denoise], Denoise] | None = None,   # wrapper of the denoiser, such as partial(cfg, scale=2)
     n_steps: int = 50,       # number of steps
     step: SamplerStep = heun(),   # sampler; one that adds noise does not undo `invert`
-    **kw: Any,               # conditions, repeated in turn, missing by default; and bs, … of `sample`
+    **kw: Any,               # conditions (values repeat in turn; default: missing), and bs, … of `sample`
 ) -> Images:                 # images on the CPU, in the data's range but not clipped
     "Images from given noise. Raises `InputError` for bad arguments"
     spec = denoise.spec
@@ -238,7 +238,7 @@ class Mixed:
         return torch.lerp(own, self.denoise(x, sigma, **{**given, self.name: other}), share.to(x).reshape(-1, 1, 1, 1))
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call"
+        "Number of network evaluations in one call"
         inner = {k: v for k, v in cond.items() if k not in ('other', 'share')}
         return network_evals(self.denoise, inner, sigma) * (2 if 'other' in cond else 1)
 
@@ -246,7 +246,7 @@ def mixed(
     denoise: Denoise,        # guided or not; guidance belongs inside
     name: str = 'label',     # condition that is mixed
 ) -> Denoise:                # denoise(x, sigma, label=, other=, share=)
-    "A denoiser between two values of a condition: its own at `share`, (B,), 0, and `other` at 1"
+    "A denoiser between two values of a condition: the given one where `share`, (B,), is 0, and `other` where it is 1"
     return Mixed(denoise, name)
 
 # %% ../../nbs/steer/02_edit.ipynb #e1a0c030
@@ -256,11 +256,11 @@ def contrast_mask(
     given: Mapping[str, Any],    # conditions of the images, such as {'label': 'sneaker'}; {}: none
     other: Mapping[str, Any],    # conditions after the edit, such as {'label': 'ankle boot'}
     sigma: float | None = None,  # noise level in pixel units; None: the middle of the sampling schedule
-    n: int = 10,             # number of noises, whose differences are averaged
+    n: int = 10,             # number of noises to average over
     seed: int = 0,           # seed of the noise
-    threshold: float = .5,   # share of three times the mean difference; lower values give larger masks
+    threshold: float = .5,   # in units of three times the mean difference; lower values give larger masks
 ) -> Tensor:                 # bool (B, 1, H, W), True where the conditions disagree
-    "Pixels to edit: the estimates of noised images differ there between two conditions (DiffEdit, arXiv:2210.11427)"
+    "Mask of the pixels where a noised image's estimates under two conditions differ (DiffEdit, arXiv:2210.11427)"
     if n < 1 or not 0 < threshold < 1:
         raise InputError(f"n (={n}) must be 1 or more, and threshold (={threshold}) above 0 and below 1; 0.5 is usual")
     sigma = _levels(denoise, 3)[1] if sigma is None else sigma
@@ -283,12 +283,12 @@ def diff_edit(
     images: Images,
     given: Mapping[str, Any],    # conditions of the images, such as {'label': 'sneaker'}; {}: none
     other: Mapping[str, Any],    # conditions after the edit, such as {'label': 'ankle boot'}
-    strength: float = .8,    # share of the sampler's steps, 0 (returns the images) to 1
-    mask: Tensor | None = None,  # pixels to edit, as `inpaint` takes those to keep; None: `contrast_mask` of the images
+    strength: float = .8,    # share of the sampler's steps to run: 0 returns the images, 1 runs all
+    mask: Tensor | None = None,  # pixels to edit, in the shapes of `inpaint`; None: `contrast_mask` of the images
     guide: Callable[[Denoise], Denoise] | None = None,   # wrapper of the denoiser for the edit
     **kw: Any,               # n_steps, step (without noise), bs of `sample`; n, sigma, threshold, seed of the mask
 ) -> Images:                 # images on the CPU; outside of the mask they are the given ones, to the bit
-    "Edit under another condition where the two disagree (DiffEdit, arXiv:2210.11427). Raises `InputError`"
+    "Images edited for another condition, where the two disagree (DiffEdit, arXiv:2210.11427). Raises `InputError`"
     for_mask = {k: kw.pop(k) for k in ('n', 'sigma', 'threshold', 'seed') if k in kw}
     before, after = _picked(denoise, images, given), _picked(denoise, images, other)
     kw = _arguments(denoise, images, {'n_steps': 50, 'step': heun(), 'bs': 64, **kw})

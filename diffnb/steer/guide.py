@@ -27,13 +27,13 @@ class Combine(Protocol):
         ...
 
 def linear(strong: Images, weak: Images, scale: float) -> Images:
-    "On the line from the weak estimate (scale 0) through the strong one (scale 1) and beyond"
+    "Point on the line from the weak estimate (scale 0) through the strong one (scale 1) and beyond"
     return weak + scale * (strong - weak)
 
 def rescaled(
     share: float = .7,      # 0: `linear`; 1: the contrast of the strong estimate
 ) -> Combine:
-    "`linear` with less contrast: towards the strong estimate's standard deviation (Lin et al. 2023, arXiv:2305.08891)"
+    "`linear`, with the contrast moved toward that of the strong estimate (Lin et al. 2023, arXiv:2305.08891)"
     if not 0 <= share <= 1: raise InputError(f"share (={share}) must be 0 to 1; 0.7 is usual")
     def combine(strong: Images, weak: Images, scale: float) -> Images:
         out = linear(strong, weak, scale)
@@ -43,7 +43,7 @@ def rescaled(
     return combine
 
 def projected(
-    parallel: float = 0.,        # factor on the part of the difference that only scales the strong estimate
+    parallel: float = 0.,        # factor on the part of the difference that is parallel to the strong estimate
     limit: float = math.inf,     # largest norm of the difference of the two estimates
 ) -> Combine:
     "Adaptive projected guidance without momentum (Sadat et al. 2024, arXiv:2410.02416); `linear` if parallel is 1"
@@ -82,7 +82,7 @@ class Guided:
         cond: Batch,         # conditions of the call
         sigma: Sigmas,       # its noise levels
     ) -> int:
-        "Evaluations of networks in one call"
+        "Number of network evaluations in one call"
         n = network_evals(self.strong, cond, sigma)
         if not self._inside(sigma).any() or not _differs(self.weak, cond): return n
         return n + network_evals(self.weak, cond, sigma)
@@ -103,7 +103,7 @@ class Unconditional:
     "A denoiser without some of its conditions"
     denoise: Denoise
     drop: Sequence[str]                  # names of the conditions to leave out
-    known: Mapping[str, Condition]       # conditions of the network by name, each with a missing value
+    known: Mapping[str, Condition]       # conditions of the network by name, each with a value for "missing"
 
     def __call__(self, x: Images, sigma: Sigmas, label: Tensor | None = None, **cond: Tensor) -> Images:
         "Estimate that ignores the dropped conditions"
@@ -111,15 +111,15 @@ class Unconditional:
         return self.denoise(x, sigma, **{k: v for k, v in given.items() if k not in self.drop})
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call"
+        "Number of network evaluations in one call"
         return network_evals(self.denoise, {k: v for k, v in cond.items() if k not in self.drop}, sigma)
 
     def can_double(self, given: Batch) -> bool:
-        "Whether each given condition that is dropped has a missing value"
+        "Whether all conditions to drop have a value for 'missing'"
         return all(k in self.known for k in given if k in self.drop)
 
     def doubled(self, given: Batch) -> Batch:
-        "Conditions of one call for both estimates: a row for each image, then one without the dropped conditions"
+        "Conditions for both estimates in one call: the given rows, then the same rows without the dropped conditions"
         def blank(k: str, v: Tensor) -> Tensor: return self.known[k].drop(v, torch.ones(len(v), device=v.device).bool())
         return {k: torch.cat([v, blank(k, v) if k in self.drop else v]) for k, v in given.items()}
 
@@ -211,7 +211,7 @@ class ClassifierGuided:
         return self.denoise(x, sigma, *args, **cond) + self.scale * append_dims(sigma, x)**2 * step
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call, without those of the classifier"
+        "Number of network evaluations in one call, without those of the classifier"
         return network_evals(self.denoise, cond, sigma)
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class LossGuided:
         return denoised.detach() - self.scale * append_dims(sigma, x)**2 * step
 
     def n_evals(self, cond: Batch, sigma: Sigmas) -> int:
-        "Evaluations of networks in one call; each also runs backward, which costs about as much as two more"
+        "Number of network evaluations in one call; each also runs backward, which costs about as much as two more"
         return network_evals(self.denoise, cond, sigma)
 
 def _one_each(values: Tensor, x: Images) -> Tensor:

@@ -108,7 +108,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        "Move the average towards the weights of `module`"
+        "Move the average toward the weights of `module`"
         self.i += 1
         share = 1 - (1 - 1/self.i)**(self.gamma + 1)
         mine, theirs = list(self.module.parameters()), list(module.parameters())

@@ -16,7 +16,7 @@ def newton_schulz(
     m: Tensor,               # finite matrices, (N, rows, columns)
     n_iter: int = 5,         # iterations, 1 or more; each multiplies small singular values by 3.4
 ) -> Tensor:                 # matrices, (N, rows, columns)
-    "Matrices with the singular vectors of `m` and singular values near 1, 0.68 to 1.14 for those that were not tiny"
+    "Matrices with the singular vectors of `m` and singular values near 1: 0.68 to 1.14, unless they were tiny"
     m = m / m.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)         # no singular value above 1
     wide = m.shape[1] <= m.shape[2]
     square = m @ m.mT if wide else m.mT @ m                           # singular values squared
