@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core.types import Batch, InputError, count
 from ..core.random import rng
 from ..core.show import show_images
+from ..core.timing import progress
 from .files import Skipped
 from .conditions import AugmentationCondition, Condition
 from .spec import DataSpec
@@ -158,7 +159,10 @@ class MapStyle:
 
     def stored(self, idx: Any) -> Batch:
         "Columns of encoded items at these positions of the split; raises `InputError` if images differ in shape"
-        items = [self.encode(i) for i in self.rows[idx].reshape(-1).tolist()]
+        return self._joined(self.encode, idx)
+
+    def _joined(self, encode: Callable[[int], Batch], idx: Any) -> Batch:
+        items = [encode(i) for i in self.rows[idx].reshape(-1).tolist()]
         shapes = Counter(tuple(item['image'].shape) for item in items)
         if len(shapes) > 1:
             raise InputError(f"images differ in shape: {', '.join(map(str, shapes))}; "
@@ -188,7 +192,13 @@ class MapStyle:
     def bank(self, n_bytes: int) -> InMemory:
         "The same items as in the bank of `InMemory`, encoded once"
         idx = bank_indices(len(self), self.encode(int(self.rows[0]))['image'].numel(), n_bytes)
-        return InMemory(self.stored(torch.arange(len(self)) if idx is None else idx), self.spec).to(self.device)
+        if idx is None: idx = torch.arange(len(self))
+        def read(i: int) -> Batch:
+            item = self.encode(i)
+            done()
+            return item
+        with progress(len(idx), 'reading images') as done: stored = self._joined(read, idx)
+        return InMemory(stored, self.spec).to(self.device)
 
     def _shown(self, stored: Batch) -> Batch: return InMemory(stored, self.spec).to(self.device)[:]
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..core.types import Batch, InputError, count
+from ..core.timing import progress
 from .spec import DataSpec, channel_stats
 from .files import Skipped, find_images, natural_order, open_image, skipped_lines
 from .fields import Category, Field, Image, Numbers, brief, is_missing, leave_out
@@ -343,14 +344,16 @@ def _read_images(items: Sequence[Any], size: int, bs: int) -> _Read:
     if bs < 1: raise InputError(f"batch size {bs}; allowed: 1 or more")
     fits = 3 * len(items) * size**2 < _free_memory() / 2
     usable, images, color, bad = [], [], False, {}
-    for i in range(len(items)):
-        try: image = open_image(items[i])
-        except InputError as e:
-            bad[i] = str(e)
-            continue
-        usable.append(i)
-        color = color or image.mode.startswith('RGB')
-        if fits: images.append(field.encode(image))
+    with progress(len(items), 'reading images') as done:
+        for i in range(len(items)):
+            done()
+            try: image = open_image(items[i])
+            except InputError as e:
+                bad[i] = str(e)
+                continue
+            usable.append(i)
+            color = color or image.mode.startswith('RGB')
+            if fits: images.append(field.encode(image))
     return _Read(usable, images, color, bad)
 
 _parts = {'train': ('train', 'training'), 'val': ('val', 'valid', 'validation'), 'test': ('test', 'testing')}

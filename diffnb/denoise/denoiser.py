@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from ..core.types import Batch, Corrupt, Denoise, Images, InputError, Labels, Sigmas, Weight
 from ..core.random import randn_items
+from ..core.timing import progress
 from ..core.machine import autocast
 from ..data.spec import DataSpec
 from ..noise.corrupt import add_noise
@@ -219,7 +220,12 @@ def loss_by_level(
         denoised = [denoise(x0[i] + sigma * eps[i], sigma.expand(len(i)), **{k: v[i] for k, v in cond.items()})
                     for i in parts]
         return (torch.cat(denoised) - x0).square().mean((1, 2, 3))
-    return torch.stack([at(s) for s in sigmas])
+    losses = []
+    with progress(len(sigmas), 'loss by noise level') as done:
+        for s in sigmas:
+            losses.append(at(s))
+            done()
+    return torch.stack(losses)
 
 def linear_loss(
     x: Images,               # images that define the covariance

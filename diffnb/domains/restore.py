@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor
 from ..core.types import Denoise, Images
+from ..core.timing import progress
 from ..data.spec import DataSpec
 from ..noise.schedule import coordinates, uniform_density, uniform_time
 from ..noise.corrupt import Corruption
@@ -60,7 +61,9 @@ def cold_steps(
     **cond: Any,                                      # conditions, such as label=
 ) -> Iterator[ColdState]:
     "Cold diffusion (arXiv:2208.09392, algorithm 2): iterator over the states after each step"
-    for level, lower in zip(levels, levels[1:]):
-        with torch.no_grad(): denoised = restore(x, level, **cond)
-        x = x - damage(denoised, level) + damage(denoised, lower)
-        yield ColdState(lower, x, denoised)
+    with progress(len(levels) - 1, 'restoring') as done:
+        for level, lower in zip(levels, levels[1:]):
+            with torch.no_grad(): denoised = restore(x, level, **cond)
+            x = x - damage(denoised, level) + damage(denoised, lower)
+            done()
+            yield ColdState(lower, x, denoised)

@@ -13,6 +13,7 @@ from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor
 from ..core.types import InputError
+from ..core.timing import progress
 from .distances import Score, frechet, jackknife, jackknife_groups, student95, symmetric_root
 
 # %% ../../nbs/evaluate/04_compare.ipynb #778567a6
@@ -179,12 +180,15 @@ def run_pairs(
     "Train both recipes for each seed, in turns; raises `InputError` for a repeated seed or a run of another seed"
     if len(set(seeds)) != len(seeds): raise InputError(f"seeds {', '.join(map(str, seeds))}; give each seed once")
     made = RunPairs([], [])
-    for seed in seeds:
-        for name, train, arm in zip('ab', (a, b), made):
-            run = train(seed)
-            if run.seed != seed:
-                raise InputError(f"{name}({seed}) returned a run of seed {run.seed}; pass the seed to Learner(seed=)")
-            arm.append(run)
+    with progress(2 * len(seeds), 'trainings') as done:
+        for seed in seeds:
+            for name, train, arm in zip('ab', (a, b), made):
+                run = train(seed)
+                if run.seed != seed:
+                    raise InputError(f"{name}({seed}) returned a run of seed {run.seed}; pass the seed to "
+                                     "Learner(seed=)")
+                arm.append(run)
+                done()
     return made
 
 # %% ../../nbs/evaluate/04_compare.ipynb #83148a5b

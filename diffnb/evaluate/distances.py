@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from ..core.types import InputError
 from ..core.random import rng
+from ..core.timing import progress
 from .features import gaussian_summary
 
 # %% ../../nbs/evaluate/02_distances.ipynb #57879a5a
@@ -98,7 +99,12 @@ def jackknife(
     groups: int = 20,        # number of independent groups of items
 ) -> Jackknife:
     "A statistic and its 95 % interval, by leaving out one group at a time"
-    values = torch.tensor([statistic([h for h in range(groups) if h != g]) for g in range(groups)], dtype=torch.float64)
+    found = []
+    with progress(groups, 'interval') as done:
+        for g in range(groups):
+            found.append(statistic([h for h in range(groups) if h != g]))
+            done()
+    values = torch.tensor(found, dtype=torch.float64)
     spread = (groups - 1) / groups * (values - values.mean()).square().sum()
     return Jackknife(statistic(list(range(groups))), student95(groups - 1) * spread.sqrt().item())
 

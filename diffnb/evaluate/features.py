@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['hashes', 'FeatureNet', 'Features', 'load_features', 'save_features', 'GaussianSummary', 'gaussian_summary',
-           'check_images', 'feature_batches', 'read_features', 'is_fashion_mnist', 'random_features', 'known_images']
+           'check_images', 'feature_batches', 'counted', 'read_features', 'is_fashion_mnist', 'random_features',
+           'known_images']
 
 # %% ../../nbs/evaluate/01_features.ipynb #31183377
 import hashlib, math
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from ..core.types import Images, InputError
 from ..core.random import rng
 from ..core.machine import write_atomic
+from ..core.timing import Done, progress
 from ..data.spec import DataSpec
 from ..data.sources import assets, fashion_classes
 from ..data.batches import Split
@@ -74,7 +76,8 @@ class Features:
         spec: DataSpec,                    # specification of the images
     ) -> 'Features':
         "A space with the statistics of `images`; raises `InputError` for images or features that do not fit"
-        _, mean, cov = gaussian_summary(feature_batches(images, net, spec))
+        with progress(len(images), 'features of real images') as done:
+            _, mean, cov = gaussian_summary(counted(feature_batches(images, net, spec), done))
         return cls(name, net, mean, cov)
 
     @property
@@ -191,6 +194,15 @@ def feature_batches(
             raise InputError(f"the feature function returned NaN or infinity for {bad} of {len(b)} images; "
                              "make it finite for images in -1…1")
         yield f.double()
+
+def counted(
+    batches: Iterable[Tensor],             # batches of rows
+    done: Done,                            # function that counts rows, from `progress`
+) -> Iterator[Tensor]:
+    "The same batches; the rows of each are counted when the next one is asked for"
+    for b in batches:
+        yield b
+        done(len(b))
 
 def read_features(
     x: Tensor,                             # images, which are checked

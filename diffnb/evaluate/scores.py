@@ -18,6 +18,7 @@ from tabulate import tabulate
 from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, Labels
 from ..core.random import rng
+from ..core.timing import Done, progress
 from ..core.show import image_grid
 from ..data.files import find_images, open_image, skipped_lines
 from ..data.conditions import ClassCondition, Condition, ImageCondition, MultiLabelCondition, NumbersCondition
@@ -27,8 +28,8 @@ from ..data.sources import fashion_classes
 from ..data.batches import DataLoaders, Split
 from ..denoise.denoiser import Denoiser, linear_loss, loss_by_level
 from ..sample.generate import pick_conditions, sample_from
-from .features import (FeatureNet, Features, check_images, hashes, is_fashion_mnist, known_images,
-                                      load_features, random_features, read_features)
+from .features import (FeatureNet, Features, check_images, counted, feature_batches, hashes, is_fashion_mnist,
+                                      known_images, load_features, random_features)
 from .distances import Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score, proportion_ci
 
 # %% ../../nbs/evaluate/03_scores.ipynb #481e6503
@@ -45,19 +46,24 @@ def score_images(
         raise InputError(f"spaces are called {', '.join(s.short for s in spaces) or 'nothing'}; give one or more, with "
                          "different names")
     if label is not None: ClassCondition(tuple(fashion_classes)).check(label, len(x))
-    scores: dict[str, Score] = {}
-    for space in spaces:
-        short = space.short
-        f, r = (read_features(p, space, spec) for p in (x, ref))
-        found = density_coverage(f, r)
-        made = [fd_score(f, space.mean, space.cov, f'FD {short}'), kid_score(f, r, f'KID {short}'),
-                proportion_ci(f'coverage {short}', found.coverage, len(r)),
-                Score(f'density {short}', found.density, math.nan, math.nan, len(f))]
-        if label is not None and short == 'fashion' and isinstance(space.net, FeatureNet) and (label >= 0).any():
-            right = (space.net.head(f.float()).argmax(1) == label)[label >= 0]
-            made.append(proportion_ci('accuracy', right.double().mean().item(), len(right)))
-        scores.update({s.name: s for s in made})
-    return scores
+    with progress(len(spaces) * (len(x) + 2 * len(ref)), 'scoring') as done:
+        made = [s for space in spaces for s in _scores_in(space, x, spec, ref, label, done)]
+    return {s.name: s for s in made}
+
+def _scores_in(space: Features, x: Tensor, spec: DataSpec, ref: Tensor, label: Labels | None, done: Done,
+               ) -> list[Score]:
+    "Scores in one space; counts each image, and again as many as `ref` has for the distances"
+    short = space.short
+    f, r = (torch.cat(list(counted(feature_batches(p, space, spec), done))) for p in (x, ref))
+    found = density_coverage(f, r)
+    made = [fd_score(f, space.mean, space.cov, f'FD {short}'), kid_score(f, r, f'KID {short}'),
+            proportion_ci(f'coverage {short}', found.coverage, len(r)),
+            Score(f'density {short}', found.density, math.nan, math.nan, len(f))]
+    done(len(ref))
+    if label is not None and short == 'fashion' and isinstance(space.net, FeatureNet) and (label >= 0).any():
+        right = (space.net.head(f.float()).argmax(1) == label)[label >= 0]
+        made.append(proportion_ci('accuracy', right.double().mean().item(), len(right)))
+    return made
 
 def _default_spaces(spec: DataSpec, ref: Tensor) -> list[Features]:
     "The two spaces of the package for 28x28 grayscale clothes or unlabeled images, else random features"
@@ -288,7 +294,11 @@ class _Nearest(NamedTuple):
 def _nearest(x: Images, known: Images) -> _Nearest:
     "Nearest image in `known` for each image of `x`, 50 at a time"
     flat = known.flatten(1)
-    found = [torch.cdist(b, flat).min(1) for b in x.flatten(1).split(50)]
+    found = []
+    with progress(len(x), 'nearest images') as done:
+        for b in x.flatten(1).split(50):
+            found.append(torch.cdist(b, flat).min(1))
+            done(len(b))
     return _Nearest(torch.cat([f.values for f in found]), torch.cat([f.indices for f in found]))
 
 # %% ../../nbs/evaluate/03_scores.ipynb #ab93e73a
@@ -307,17 +317,19 @@ def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
     lost = found.lost(path)
     if lost: raise InputError(f"{path} holds files that cannot be read: {'; '.join(skipped_lines(lost))}; "
                               "remove them, or score another folder")
-    for p in found.files:
-        try: image = open_image(p)
-        except InputError as e:
-            raise InputError(f"{p}: {e}; a folder to score holds images of {_size(spec)} "
-                             "and nothing else") from None
-        if spec.shape[0] < 3 and _has_color(image):
-            raise InputError(f"{p} is in color, the scores are for {_size(spec)}; convert it to gray")
-        x.append(field.encode(image))
-        if x[-1].shape != spec.shape:
-            raise InputError(f"{p} has shape {tuple(x[-1].shape)}, the scores are for {_size(spec)}; "
-                             "resize it first")
+    with progress(len(found.files), 'reading images') as done:
+        for p in found.files:
+            try: image = open_image(p)
+            except InputError as e:
+                raise InputError(f"{p}: {e}; a folder to score holds images of {_size(spec)} "
+                                 "and nothing else") from None
+            if spec.shape[0] < 3 and _has_color(image):
+                raise InputError(f"{p} is in color, the scores are for {_size(spec)}; convert it to gray")
+            x.append(field.encode(image))
+            if x[-1].shape != spec.shape:
+                raise InputError(f"{p} has shape {tuple(x[-1].shape)}, the scores are for {_size(spec)}; "
+                                 "resize it first")
+            done()
     return LabelledImages(torch.stack(x), None)
 
 def _has_color(image: Any) -> bool:

@@ -7,11 +7,12 @@ __all__ = ['RateRange', 'lr_find', 'FastCheck', 'check_fast']
 
 # %% ../../nbs/learn/03_tune.ipynb #8f585890
 import copy, math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 import torch
 from ..core.types import InputError
-from ..core.timing import Interval, paired
+from ..core.timing import Interval, paired, progress
 from ..denoise.target import CleanTarget
 from ..denoise.denoiser import weighted_error
 from ..train.loop import loss_and_gradient, train_batch, train_steps
@@ -56,13 +57,13 @@ def lr_find(
                         lambda i, _: (i - learn.state.i + 1) / n, opt, None, high, lambda p: (low / high)**(1 - p),
                         replace(learn.options, patience=2), learn.seed, replace(learn.state, progress=0.))
     rates, losses = [], []
-    try:
+    with suppress(FloatingPointError), progress(n, 'learning rates') as done:    # non-finite at high rates: an end
         for state in steps:
             with torch.no_grad(): denoised = model(seen.x, seen.sigma, **seen.cond)
             losses.append(weighted_error(denoised, seen.x0, seen.sigma, plain.weight).mean().item())
             rates.append(state.lr)
             if not losses[-1] < 2 * losses[0]: break
-    except FloatingPointError: pass      # non-finite at high rates: the curve ends here
+            done()
     if len(losses) < 3:
         raise InputError(f"the loss diverges at once, at rate {low:g}; give a lower low=, or check the data with "
                          "dls.show_batch()")

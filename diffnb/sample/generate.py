@@ -6,11 +6,13 @@
 __all__ = ['quality', 'fast', 'sample', 'pick_conditions', 'sample_from']
 
 # %% ../../nbs/sample/05_generate.ipynb #6d1ef4c4
+import math
 from typing import Any, Callable
 import torch
 from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, NoiseSource
 from ..core.random import randn_items
+from ..core.timing import progress
 from ..data.spec import DataSpec
 from ..denoise.recipe import Recipe
 from ..denoise.denoiser import Denoiser
@@ -43,17 +45,19 @@ def sample(
     if not 0 <= skip < (1 if start is None else n_steps):
         raise InputError(f"skip (={skip}) must be 0 to {n_steps - 1}, and 0 without start, for {n_steps} steps")
     sigmas, out = recipe.scaled(spec.std).sigmas(n_steps)[skip:], []
-    for lo in range(0, n, bs):
-        items = range(first + lo, first + min(lo + bs, n))
-        if start is None:
-            x = randn_items(spec.shape, items, seed, 'start').to(device)
-            x = spec.mean_like(x) + sigmas[0].item() * x
-        else: x = start[lo:lo + bs].to(device)
-        part = {k: v[lo:lo + bs].to(device) for k, v in given.items()}
-        for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **part):
-            if watch: watch(state)
-            x = state.x
-        out.append(x.cpu())
+    with progress(math.ceil(n / bs) * (len(sigmas) - 1), 'sampling') as done:
+        for lo in range(0, n, bs):
+            items = range(first + lo, first + min(lo + bs, n))
+            if start is None:
+                x = randn_items(spec.shape, items, seed, 'start').to(device)
+                x = spec.mean_like(x) + sigmas[0].item() * x
+            else: x = start[lo:lo + bs].to(device)
+            part = {k: v[lo:lo + bs].to(device) for k, v in given.items()}
+            for state in sample_steps(denoise, x, sigmas, step, noise(spec.shape, items, seed, x), **part):
+                if watch: watch(state)
+                x = state.x
+                done()
+            out.append(x.cpu())
     return torch.cat(out)
 
 def _n_samples(rows: Batch, n: int | None, bs: int) -> int:      # checked; as many as there are rows, if n is None

@@ -13,6 +13,7 @@ from itertools import islice
 import torch
 from ..core.types import Batch, Denoise, Images, InputError, count
 from ..core.random import randn_items, rng
+from ..core.timing import progress
 from ..data.conditions import ClassCondition
 from ..denoise.denoiser import Denoiser
 from ..sample.steps import SamplerStep, State, denoise_at, euler
@@ -118,7 +119,11 @@ def candidates(
 ) -> Images:                           # on the CPU, (8, C, H, W)
     "Denoised estimates after eight ways to continue to a level. Raises `InputError`, also if all are alike"
     _check(denoise, choose(choices, level, 0))
-    ends = [next(islice(_states(denoise, choices, c, guide, step), level - 1, None)) for c in range(n_candidates)]
+    ends = []
+    with progress(n_candidates, 'candidates') as done:
+        for c in range(n_candidates):
+            ends.append(next(islice(_states(denoise, choices, c, guide, step), level - 1, None)))
+            done()
     if all(ends[0].x.equal(s.x) for s in ends):
         raise InputError(f"all candidates at level {level} are alike: no noise was added since the last choice; "
                          "use a stochastic sampler, such as euler(eta=1), and end in two steps or more")
@@ -175,5 +180,9 @@ def replay(
     step: SamplerStep = _step,         # sampler, as when the choices were made
 ) -> Images:                           # on the CPU, (1, C, H, W)
     "Image that the choices led to; raises `InputError` for a malformed text or one from another model"
-    *_, state = replay_steps(denoise, Choices.parse(text), guide, step)
-    return state.x.cpu()
+    choices = Choices.parse(text)
+    with progress(choices.n_steps, 'sampling') as done:
+        for state in replay_steps(denoise, choices, guide, step):
+            x = state.x
+            done()
+    return x.cpu()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from ..core.types import Batch, Denoise, Density, Images, InputError, Sigmas, append_dims, count
 from ..core.random import randn_items, rng
+from ..core.timing import progress
 from ..data.conditions import Condition
 from ..data.spec import DataSpec
 from ..data.batches import DataLoaders
@@ -370,15 +371,18 @@ def fit_level(
     device = dls.batch(0, seed)['image'].device
     net: Any = make_network(lambda spec: LevelNet(spec, low, high), dls.spec, seed).to(device)
     opt = torch.optim.Adam(net.parameters(), lr)
-    for i in range(steps):
-        x0 = dls.batch(i, seed)['image']
-        at = math.log(low) + stratified(len(x0), rng(seed, 'blind level', i)) * math.log(high / low)
-        eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'blind noise', i).to(x0)
-        at = at.to(x0)
-        for g in opt.param_groups: g['lr'] = lr * .5 * (1 + math.cos(math.pi * i / steps))
-        opt.zero_grad()
-        with torch.enable_grad(): (net.log_level(x0 + append_dims(at.exp(), x0) * eps) - at).square().mean().backward()
-        opt.step()
+    with progress(steps, 'training the estimator') as done:
+        for i in range(steps):
+            x0 = dls.batch(i, seed)['image']
+            at = math.log(low) + stratified(len(x0), rng(seed, 'blind level', i)) * math.log(high / low)
+            eps = randn_items(x0.shape[1:], range(len(x0)), seed, 'blind noise', i).to(x0)
+            at = at.to(x0)
+            for g in opt.param_groups: g['lr'] = lr * .5 * (1 + math.cos(math.pi * i / steps))
+            opt.zero_grad()
+            with torch.enable_grad():
+                (net.log_level(x0 + append_dims(at.exp(), x0) * eps) - at).square().mean().backward()
+            opt.step()
+            done()
     return net.requires_grad_(False).eval()
 
 def blind(

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from ..core.types import Batch, Denoise, Images, InputError, NoiseSource, Sigmas
 from ..core.random import randn_items
+from ..core.timing import progress
 from ..data.spec import DataSpec
 from ..denoise.denoiser import Denoiser
 from ..sample.steps import SamplerStep, State, heun
@@ -199,10 +200,13 @@ def from_noise(
 def _inverted(denoise: Denoiser, images: Images, guide: Callable[[Denoise], Denoise] | None, levels: list[float],
               step: SamplerStep, bs: int, cond: Batch) -> Images:        # images at the first of these levels
     guided, device, out = guide(denoise) if guide else denoise, _device(denoise), []
-    for rows in torch.arange(len(images)).split(bs):
-        x, given = images[rows].to(device), {k: v[rows].to(device) for k, v in cond.items()}
-        if len(levels) > 2: *_, state = invert_steps(guided, x, levels, step, **given); x = state.x
-        out.append(x.cpu())
+    with progress(math.ceil(len(images) / bs) * (len(levels) - 2), 'inverting') as done:
+        for rows in torch.arange(len(images)).split(bs):
+            x, given = images[rows].to(device), {k: v[rows].to(device) for k, v in cond.items()}
+            for state in invert_steps(guided, x, levels, step, **given) if len(levels) > 2 else ():
+                x = state.x
+                done()
+            out.append(x.cpu())
     return torch.cat(out)
 
 # %% ../../nbs/steer/02_edit.ipynb #e1a0c021
@@ -264,11 +268,13 @@ def contrast_mask(
     pair = [_picked(denoise, images, wanted) for wanted in (given, other)]
     device, total = _device(denoise), torch.zeros(len(images), 1, *images.shape[2:])
     pair = [{k: v.to(device) for k, v in cond.items()} for cond in pair]
-    for k in range(n):
-        eps = randn_items(images.shape[1:], range(len(images)), seed, 'contrast', k)
-        noisy, levels = (images.cpu() + sigma * eps).to(device), torch.full((len(images),), sigma, device=device)
-        with torch.no_grad(): one, two = (denoise(noisy, levels, **cond) for cond in pair)
-        total += (two - one).abs().mean(1, keepdim=True).cpu()
+    with progress(n, 'mask') as done:
+        for k in range(n):
+            eps = randn_items(images.shape[1:], range(len(images)), seed, 'contrast', k)
+            noisy, levels = (images.cpu() + sigma * eps).to(device), torch.full((len(images),), sigma, device=device)
+            with torch.no_grad(): one, two = (denoise(noisy, levels, **cond) for cond in pair)
+            total += (two - one).abs().mean(1, keepdim=True).cpu()
+            done()
     smooth = F.avg_pool2d(total, 3, 1, 1, count_include_pad=False)      # the paper's are pixels of a small latent image
     return smooth > threshold * 3 * smooth.mean((1, 2, 3), keepdim=True)
 

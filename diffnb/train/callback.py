@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from ..core.types import Denoise, Images, InputError
 from ..core.random import randn_items, rng
+from ..core.timing import sees_bars
 from ..core.show import image_grid
 from ..data.batches import DataLoaders, Split
 from ..noise.schedule import stratified
@@ -97,7 +98,7 @@ def _so_far(learn: Any) -> TrainState: return getattr(learn, 'state', TrainState
 class Progress(Callback):
     "Progress bar with elapsed and remaining time, images/s and running loss of one call of `fit`"
     def __init__(self,
-        file: TextIO | None = None,            # where to draw; None: standard error, or the notebook
+        file: TextIO | None = None,            # where to draw; None: standard error or the notebook, see `sees_bars`
     ): self.file = file
 
     def start(self, learn: Training) -> None:
@@ -105,7 +106,8 @@ class Progress(Callback):
         from tqdm.auto import tqdm
         self.running, self.last, self.first = RunningMean(), -1., _so_far(learn)
         bar_format = '{percentage:3.0f}% |{bar}| {desc}'
-        self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format=bar_format)
+        self.bar = tqdm(total=1., file=self.file, dynamic_ncols=True, bar_format=bar_format,
+                        disable=not sees_bars(self.file))
 
     def step(self, learn: Training, state: TrainState) -> None:
         "Move the bar, at most ten times a second"

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Callable, NamedTuple, get_args
 from fastcore.docments import docments
 if TYPE_CHECKING:
     from torch import Tensor
+    from diffnb.core.terminal import Terminal
+    from diffnb.core.timing import Done
     from diffnb.data.batches import DataLoaders
     from diffnb.data.spec import DataSpec
     from diffnb.denoise.denoiser import Denoiser
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from diffnb.learn.learner import Learner
     from diffnb.sample.steps import State
     from diffnb.steer.branch import Guide
+    from diffnb.train.callback import SampleGrid
 
 # %% ../../nbs/use/03_cli.ipynb #ead0c717
 def _number(
@@ -93,6 +96,9 @@ def _parser(func: Callable[..., Any], prog: str) -> _Parser:
             how: dict[str, Any] = dict(nargs=2, metavar=('LOW', 'HIGH')) if pair else dict(metavar=shown)
             parser.add_argument(_option(name), type=_reader(kind), default=p.default, help=text + known, dest=name,
                                 **how)
+    lone = [a for a in parser._actions if not a.option_strings]
+    words = [f'[{a.dest} ...]' if a.nargs == '*' else f'[{a.dest}]' if a.nargs == '?' else a.dest for a in lone]
+    parser.usage = ' '.join(['%(prog)s [options]', *words])
     parser.allowed = ['--help', *(_option(name) for name, p in params.items() if p.default is not p.empty)]
     return parser
 
@@ -377,30 +383,39 @@ def _draw(images: 'Tensor', path: Path) -> None:
     sheet = image_grid(images[:500])
     write_atomic(path, lambda tmp: sheet.save(tmp, format='PNG'))
 
-class _SamplingBar:
-    "Progress bar on standard error, a watcher for sampling `n` images in `n_steps` steps"
-    def __init__(self, n: int, n_steps: int, bs: int = 64):
-        self.total = math.ceil(n / bs) * n_steps
-    def __enter__(self) -> '_SamplingBar':
-        from tqdm.auto import tqdm
-        self.bar = tqdm(total=self.total, desc='sampling', dynamic_ncols=True,
-                        bar_format='{percentage:3.0f}% |{bar}| {desc}, {elapsed} elapsed, {remaining} left')
-        return self
-    def __exit__(self, *_: object) -> None: self.bar.close()
-    def __call__(self, _: object) -> None:
-        "Count one step of one batch"
-        self.bar.update()
+def _screen(show: bool) -> 'Terminal | None':
+    "Terminal for --show; None without one, with a note on standard error. Raises `InputError` without chafa.py"
+    if not show: return None
+    from diffnb.core.terminal import find_terminal, load_chafa
+    load_chafa()
+    found = find_terminal()
+    if found is None:
+        print('--show: the output is not a terminal, so no pictures are drawn', file=sys.stderr, flush=True)
+    return found
 
-def _draw_samples(learn: 'Learner', run: Path, stop: _Interrupt) -> None:
-    "Write samples.png, a sheet of 100 samples, with a progress bar"
-    from diffnb.sample.generate import quality
-    def watch(state: object) -> None:
-        stop.step()
-        bar(state)
-    with _SamplingBar(100, quality['n_steps']) as bar: images = learn.sample(100, watch=watch)
-    _draw(learn.denoise.spec.to_uint8(images), run/'samples.png')
+def _show(images: 'Tensor', screen: 'Terminal | None', title: str = '') -> None:
+    "Draw the first images, uint8 (N, C, H, W), in the terminal, if there is one"
+    if screen is None: return
+    from diffnb.core.terminal import show_grid
+    show_grid(images, screen, title=title)
 
-def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
+def _live_samples(learn: 'Learner', screen: 'Terminal') -> 'SampleGrid':
+    "Callback that draws ten samples in the terminal before training and every 20 seconds of it"
+    from diffnb.train.callback import SampleGrid, clock
+    def draw(_: object) -> None:
+        seconds, images = grid.grids[-1]
+        title = f'after {clock(seconds)} of training' if seconds else 'before training'
+        if learn.state.progress < 1: _show(images, screen, title)
+    grid = SampleGrid(20., 10, show=draw)
+    return grid
+
+def _draw_samples(learn: 'Learner', run: Path, stop: _Interrupt, screen: 'Terminal | None') -> None:
+    "Write samples.png, a sheet of 100 samples, and draw some in the terminal"
+    images = learn.denoise.spec.to_uint8(learn.sample(100, watch=stop.step))
+    _draw(images, run/'samples.png')
+    _show(images, screen)
+
+def _train_and_draw(job: _Job, stop: _Interrupt, screen: 'Terminal | None') -> None:
     "Train with a progress bar and checkpoints, save, draw samples; raises `KeyboardInterrupt` with how to resume"
     from diffnb.core.machine import shell_path
     from diffnb.train.callback import Progress, clock
@@ -413,10 +428,11 @@ def _train_and_draw(job: _Job, stop: _Interrupt) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'the held-out loss is')       # printed at the end
             callbacks: list[Any] = [Checkpoint(run), Progress(), stop]
+            if screen: callbacks.append(_live_samples(learn, screen))
             if budget is not None: learn.fit(**budget, callbacks=callbacks)
         with _explained(run):
             _save_and_plot(learn, run)
-            _draw_samples(learn, run, stop)
+            _draw_samples(learn, run, stop, screen)
     except KeyboardInterrupt:
         if learn.state.i == first and learn.state.progress < 1:
             kept = f'{run} is unchanged' if first else 'there is nothing to save'
@@ -479,7 +495,7 @@ def _job(
 def train(
     minutes: Annotated[float, _number(float, 0, 525_600, above=True)] | None = None, # minutes of training (default: 2)
     steps: Annotated[int, _number(int, 1, 10**9)] | None = None, # number of optimizer steps, instead of minutes
-    data: _Path = 'auto',         # data: auto, embedded, hub, or a folder of images, a saved data set or Fashion-MNIST
+    data: _Path = 'auto',         # auto, embedded, hub, or a folder of images, a saved data set or Fashion-MNIST
     size: Annotated[int, _number(int, 4, 1024)] | None = None, # height and width of images from a folder (default: 32)
     out: _Path | None = None,     # new run folder (default: runs/DATE-TIME-SEED)
     seed: _Seed = 0,              # seed of weights, data order, noise and samples
@@ -491,9 +507,10 @@ def train(
     compile: bool = False,        # compile the network: takes a minute, then speeds up steps on some machines
     resume: _Path | None = None,  # run folder to resume; if it is finished, add --minutes or --steps
     force: bool = False,          # replace the results in an existing folder
+    show: bool = False,           # draw samples in this terminal, also during training (needs diffnb[terminal])
 ) -> None:
     "Train a diffusion model on Fashion-MNIST or a folder of images, and draw samples"
-    began = time.perf_counter()
+    began, screen = time.perf_counter(), _screen(show and os.environ.get('RANK', '0') == '0')
     options = dict(data=_place(data), size=size, net=net, seed=seed, bs=bs, lr=lr, precision=precision)
     job = _job(minutes, steps, options, out, resume, force, device, compile)
     if job.learn.group.rank:                         # only the first process writes and prints
@@ -503,7 +520,7 @@ def train(
     with _results(job.run, force, _run_files) if resume is None else nullcontext(), _Interrupt() as stop:
         if resume is None: _write_options(job)
         print(_opening(job), flush=True)
-        _train_and_draw(job, stop)
+        _train_and_draw(job, stop, screen)
     print(_closing(job, began))
 
 def diffnb_train() -> None:
@@ -591,12 +608,17 @@ def _new_drawing(denoise: 'Denoiser', n: int, classes: str, seed: int, guide: 'G
 def _replay_drawing(denoise: 'Denoiser', text: str, guide: 'Guide') -> _Drawing:
     "The image that choices led to; raises `InputError` for choices of another model"
     import torch
+    from diffnb.core.timing import progress
     from diffnb.steer.branch import Choices, replay_steps
     choices = Choices.parse(text)
     steps = replay_steps(denoise, choices, guide)
     def draw(watch: 'Callable[[State], Any]') -> 'Tensor':
-        for state in steps: watch(state)
-        return state.x.cpu()
+        with progress(choices.n_steps, 'sampling') as done:
+            for state in steps:
+                watch(state)
+                x = state.x
+                done()
+        return x.cpu()
     return _Drawing(1, choices.n_steps, None if choices.label is None else torch.tensor([choices.label]), draw)
 
 def _check_replay(replay: str | None, given: Mapping[str, Any]) -> None:
@@ -609,14 +631,15 @@ def _check_replay(replay: str | None, given: Mapping[str, Any]) -> None:
     for k, v in given.items():
         if v != params[k].default: raise InputError(f"--replay holds all choices of its image; leave out --{k}")
 
-def _write_drawing(drawing: _Drawing, spec: 'DataSpec', folder: Path, force: bool) -> int:
-    "Generate images and write them with a sheet and an animation; returns network evaluations per image"
+def _write_drawing(drawing: _Drawing, spec: 'DataSpec', folder: Path, force: bool, screen: 'Terminal | None') -> int:
+    "Generate images, write and show them; returns network evaluations per image"
     first = _FirstStates(drawing.n_steps)
-    with _results(folder, force, _sample_files), _SamplingBar(drawing.n, drawing.n_steps) as bar:
-        x = spec.to_uint8(drawing.draw(lambda s: (first(s), bar(s))))
+    with _results(folder, force, _sample_files):
+        x = spec.to_uint8(drawing.draw(first))
         _draw(x, folder/'samples.png')
         _film(first.states, spec, folder/'trajectory.gif')
         _save_npz(folder/'samples.npz', x, drawing.label)
+    _show(x, screen)
     return first.states[-1].n_evals
 
 def sample(
@@ -633,6 +656,7 @@ def sample(
     seed: _Seed = 0,             # seed of the noise
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
+    show: bool = False,          # draw the images in this terminal (needs diffnb[terminal])
 ) -> None:
     "Generate images with a trained model"
     from diffnb.core.types import count
@@ -643,13 +667,14 @@ def sample(
     _check_guidance(guidance, interval)
     _check_replay(replay, dict(n=n, classes=classes, fast=fast, steps=steps, sampler=sampler, seed=seed))
     _check_folder(folder, force, _sample_files)
+    screen = _screen(show)
     denoise = load(assets/'model' if run is None else run, device)
     check_space(folder, n * (math.prod(denoise.spec.shape) + 8) + 2**22)      # images and labels; sheet and GIF
     guide = _guide(guidance, interval, denoise.spec)
     drawing = (_new_drawing(denoise, n, classes, seed, guide, how) if replay is None else
                _replay_drawing(denoise, replay, guide))
     guide(denoise); denoise.recipe.sigmas(drawing.n_steps)      # bad values are refused before the folder is created
-    evaluations = count(_write_drawing(drawing, denoise.spec, folder, force), 'network evaluation')
+    evaluations = count(_write_drawing(drawing, denoise.spec, folder, force, screen), 'network evaluation')
     print(f"{count(drawing.n, 'image')} from the averaged weights, {evaluations} per image: "
           f"{folder}/samples.png, {folder}/samples.npz; animation: {folder}/trajectory.gif")
 
@@ -705,6 +730,7 @@ def edit(
     seed: _Seed = 0,             # seed of the noise
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
+    show: bool = False,          # draw the images in this terminal (needs diffnb[terminal])
 ) -> None:
     "Vary an image, or the white part of a mask, with a trained model"
     import torch
@@ -712,22 +738,24 @@ def edit(
     from diffnb.core.machine import check_space
     from diffnb.data.sources import assets
     from diffnb.learn.run import load, run_name
-    from diffnb.sample.generate import pick_conditions, quality
+    from diffnb.sample.generate import pick_conditions
     _check_guidance(guidance, interval)
     if guidance != 1 and class_ is None: raise InputError("--guidance exaggerates a class; add --class")
     folder = Path(f'edits/{run_name(seed)}' if out is None else out)
     _check_folder(folder, force, _edit_files)
+    screen = _screen(show)
     denoise = load(assets/'model' if model is None else model, device)
     (x, keep), spec = _read_pair(image, mask, denoise.spec), denoise.spec
     check_space(folder, n * (math.prod(spec.shape) + 8) + 2**20)
     label = None if class_ is None else pick_conditions(spec, n, label=[class_])['label']
     guide = _guide(guidance, interval, spec)
     guide(denoise)                                                # bad values are refused before the folder is created
-    with _results(folder, force, _edit_files), _SamplingBar(n, math.ceil(strength * quality['n_steps'])) as bar:
-        made = _edit(denoise, x.repeat(n, 1, 1, 1), keep, strength, guide, seed=seed, label=label, watch=bar)
-        made = spec.to_uint8(made)
-        _draw(torch.cat([spec.to_uint8(x), made]), folder/'samples.png')
+    with _results(folder, force, _edit_files):
+        made = spec.to_uint8(_edit(denoise, x.repeat(n, 1, 1, 1), keep, strength, guide, seed=seed, label=label))
+        sheet = torch.cat([spec.to_uint8(x), made])
+        _draw(sheet, folder/'samples.png')
         _save_npz(folder/'samples.npz', made, label)
+    _show(sheet, screen)
     print(f"{count(n, 'image')}, after the original in {folder}/samples.png, and alone in {folder}/samples.npz")
 
 def diffnb_edit() -> None:
@@ -837,42 +865,36 @@ def _write_scores(run: Path, real: 'RealImages', scores: 'Mapping[str, Score]', 
                  samples=numbers(scores), floor=numbers(real.floor))
     update_card(run, scores=found)
 
-def _score_group(group: _Group, real: 'RealImages', seed: int, done: Callable[[int, str], object],
+def _score_group(group: _Group, real: 'RealImages', seed: int, done: 'Done', screen: 'Terminal | None',
                  ) -> 'dict[Path, dict[str, Score]]':
-    "Scores of each set, written into the cards of runs; `done(images, text)` is called after each step and score"
+    "Scores of each set, written into the cards of runs; `done()` is called after each set"
     from diffnb.data.sources import assets
     from diffnb.evaluate.scores import report, sample_to_score
     from diffnb.sample.generate import quality
     found = {}
     for path, denoise in group.models.items():
-        watch = lambda s, name=path.name: done(len(s.x), f'sampling {name}')
-        x, label = sample_to_score(denoise, real, seed, bs=250, watch=watch, **quality)
+        x, label = sample_to_score(denoise, real, seed, bs=250, **quality)
+        _show(x, screen, f'samples of {path}')
         found[path] = real.score(x, label)
-        done(group.n, f'scored {path.name}')
+        done()
         if path.resolve() == (assets/'model').resolve(): continue
         _write_scores(path, real, found[path], group.dls, seed)
         shown = group.dls.spec.from_uint8(x[:60])
         report(path.name, shown, found[path], real.floor, group.dls, denoise).savefig(path/'report.png')
     for path, (x, label) in group.files.items():
+        _show(x, screen, f'images of {path}')
         found[path] = real.score(x, label)
-        done(group.n, f'scored {path.name}')
+        done()
     return found
 
-def _score_all(groups: Sequence[_Group], seed: int) -> 'list[tuple[RealImages, dict[Path, dict[str, Score]]]]':
-    "Real images and scores of each group, with a progress bar; real images are scored before anything is sampled"
-    from tqdm import tqdm
+def _score_all(groups: Sequence[_Group], seed: int, screen: 'Terminal | None',
+               ) -> 'list[tuple[RealImages, dict[Path, dict[str, Score]]]]':
+    "Real images and scores of each group; real images are scored before anything is sampled"
+    from diffnb.core.timing import progress
     from diffnb.evaluate.scores import real_images
-    from diffnb.sample.generate import quality
-    total = sum(g.n * (len(g.models) * (quality['n_steps'] + 1) + len(g.files) + 1) for g in groups)
-    with tqdm(total=total, file=sys.stderr, dynamic_ncols=True, bar_format='{percentage:3.0f}% |{bar}| {desc}') as bar:
-        def done(images: int, what: str) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.update(images)
-        real = []
-        for g in groups:
-            real.append(real_images(g.dls, g.n))
-            done(g.n, 'scored real images')
-        return [(r, _score_group(g, r, seed, done)) for g, r in zip(groups, real)]
+    real = [real_images(g.dls, g.n) for g in groups]
+    with progress(sum(len(g.models) + len(g.files) for g in groups), 'all sets') as done:
+        return [(r, _score_group(g, r, seed, done, screen)) for g, r in zip(groups, real)]
 
 def _print_scores(scores: 'Mapping[str, Mapping[str, Score]]', n: int, data: str) -> None:
     "Print the main scores in tables of two scores and at most 80 columns"
@@ -888,10 +910,12 @@ def evaluate(
     size: Annotated[int, _number(int, 4, 1024)] = 32, # height and width of images from --data, if no run is given
     seed: _Seed = 0,             # seed of the samples
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
+    show: bool = False,          # draw some images of each set in this terminal (needs diffnb[terminal])
 ) -> None:
     "Score generated images against real ones"
     from diffnb.data.sources import assets
     from diffnb.learn.run import load
+    screen = _screen(show)
     given: dict[Path, Path] = {}              # full path -> given path; duplicates are dropped
     for path in map(Path, inputs or [str(assets/'model')]): given.setdefault(path.resolve(), path)
     paths, names = list(given.values()), dict(zip(given.values(), _short_names(list(given))))
@@ -901,7 +925,7 @@ def evaluate(
               for s, found in sources.items()]
     for run in [p for g in groups for p in g.models if data is None and _is_changed(p, g.dls)]:
         print(f'The data of {run} have changed since its training; it may have seen images that are held out now.')
-    for g, (real, found) in zip(groups, _score_all(groups, seed)):
+    for g, (real, found) in zip(groups, _score_all(groups, seed, screen)):
         rows = {names[p]: found[p] for p in paths if p in found}
         _print_scores({**rows, 'floor (real images)': real.floor}, g.n, g.dls.source['name'])
 
