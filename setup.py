@@ -20,6 +20,6 @@ setup(
     packages=[*find_packages(include=['diffnb', 'diffnb.*']), *tools], package_dir=tools,
     package_data={'diffnb': ['assets/**', 'py.typed']}, include_package_data=False,
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
-    extras_require={'dev': cfg['dev_requirements'].split(), 'heic': cfg['heic_requirements'].split()},
+    extras_require={k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements')},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     zip_safe=False)
