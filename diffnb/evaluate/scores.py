@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['score_images', 'score_table', 'main_scores', 'Evaluation', 'scored_number', 'check_comparable', 'match_classes',
-           'match_conditions', 'spread_rows', 'RealImages', 'real_images', 'LabelledImages', 'sample_to_score',
+           'match_conditions', 'spread_rows', 'RealImages', 'real_images', 'LabeledImages', 'sample_to_score',
            'evaluate_model', 'Memorization', 'memorization_ratio', 'read_images', 'report']
 
 # %% ../../nbs/evaluate/03_scores.ipynb #c9b9746e
@@ -237,7 +237,7 @@ def real_images(
     shown = match_classes(held.get('label'), spec, fashion_classes)
     return real._replace(floor=real.score(spec.to_uint8(held['image']), shown))
 
-class LabelledImages(NamedTuple):
+class LabeledImages(NamedTuple):
     "Images with their intended classes"
     images: Tensor           # images, uint8 (N, C, H, W)
     label: Labels | None     # index of the intended class, int64 (N,); None: unknown
@@ -247,13 +247,13 @@ def sample_to_score(
     real: RealImages,        # images against which the samples will be scored
     seed: int = 0,           # seed of the samples
     **kw: Any,               # arguments of `sample_from`: n_steps, step, guide, bs, or other conditions by name
-) -> LabelledImages:         # with labels as indices into Fashion-MNIST's classes
+) -> LabeledImages:         # with labels as indices into Fashion-MNIST's classes
     "Samples with the conditions of held-out images, converted to bytes with the model's own specification"
     n, spec = len(real.held['image']), denoise.spec
     given = {k: kw.pop(k) for k in list(kw) if k in spec.conditions}
     cond = pick_conditions(spec, n, **{**match_conditions(real.held, real.spec, spec), **given})
     x = spec.to_uint8(sample_from(denoise, n, seed=seed, **cond, **kw))
-    return LabelledImages(x, match_classes(cond.get('label'), spec, fashion_classes))
+    return LabeledImages(x, match_classes(cond.get('label'), spec, fashion_classes))
 
 def evaluate_model(
     denoise: Denoiser,       # trained or loaded model, on any device
@@ -305,14 +305,14 @@ def _nearest(x: Images, known: Images) -> _Nearest:
 def read_images(
     path: Path | str,        # an .npz file or a folder of images
     spec: DataSpec,          # declared shape and range
-) -> LabelledImages:
+) -> LabeledImages:
     "Images and labels from files, not resized; raises `InputError` with the name of a file that does not fit"
     path = Path(path)
     found = _read_folder(path, spec) if path.is_dir() else _read_npz(path)
     check_images(found.images, spec)
     return found
 
-def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
+def _read_folder(path: Path, spec: DataSpec) -> LabeledImages:
     field, x, found = Image(spec.lo, spec.hi, mode=Image.modes[spec.shape[0]]), [], find_images(path)
     lost = found.lost(path)
     if lost: raise InputError(f"{path} holds files that cannot be read: {'; '.join(skipped_lines(lost))}; "
@@ -330,13 +330,13 @@ def _read_folder(path: Path, spec: DataSpec) -> LabelledImages:
                 raise InputError(f"{p} has shape {tuple(x[-1].shape)}, the scores are for {_size(spec)}; "
                                  "resize it first")
             done()
-    return LabelledImages(torch.stack(x), None)
+    return LabeledImages(torch.stack(x), None)
 
 def _has_color(image: Any) -> bool:
     r, g, b = image.convert('RGB').split()
     return not r.tobytes() == g.tobytes() == b.tobytes()
 
-def _read_npz(path: Path) -> LabelledImages:
+def _read_npz(path: Path) -> LabeledImages:
     try:
         pack = np.load(path, allow_pickle=False)
         a, label = pack['arr_0'], pack['arr_1'] if 'arr_1' in pack else None
@@ -350,7 +350,7 @@ def _read_npz(path: Path) -> LabelledImages:
                          "give one label per image")
     known = label is not None and not (label < 0).any()
     x = torch.from_numpy(a).permute(0, 3, 1, 2).contiguous()
-    return LabelledImages(x, torch.from_numpy(label).long() if known else None)
+    return LabeledImages(x, torch.from_numpy(label).long() if known else None)
 
 def _size(spec: DataSpec) -> str:
     return f'{spec.shape[1]}x{spec.shape[2]} with {spec.shape[0]} channel{"s" if spec.shape[0] > 1 else ""}'

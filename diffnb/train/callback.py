@@ -384,7 +384,7 @@ class LevelErrors(NamedTuple):
     seconds: float       # seconds of training so far
     train: Tensor        # errors on training images
     held_out: Tensor     # errors on held-out images
-    unlabelled: Tensor   # errors on held-out images without their labels
+    unlabeled: Tensor   # errors on held-out images without their labels
 
 class LossBySigma(Callback):
     "Errors by noise level on training and held-out images (averaged weights), at regular intervals of each budget"
@@ -436,7 +436,7 @@ class LossBySigma(Callback):
                     alpha=(k + 1) / len(self.seen))
         for e in self.seen[-1:]:
             ax.plot(self.sigmas, e.train / self.linear, '--', color='tab:orange', label='training images')
-            ax.plot(self.sigmas, e.unlabelled / self.linear, ':', color='tab:blue', label='held out, label hidden')
+            ax.plot(self.sigmas, e.unlabeled / self.linear, ':', color='tab:blue', label='held out, label hidden')
         ax.set(xlabel='sigma', ylabel='error / linear', xscale='log', yscale='log')
         ax.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1)); fig.tight_layout()
         return fig

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from diffnb.data.spec import DataSpec
     from diffnb.denoise.denoiser import Denoiser
     from diffnb.evaluate.distances import Score
-    from diffnb.evaluate.scores import LabelledImages, RealImages
+    from diffnb.evaluate.scores import LabeledImages, RealImages
     from diffnb.learn.learner import Learner
     from diffnb.sample.steps import State
     from diffnb.steer.branch import Guide
@@ -117,7 +117,7 @@ def run_command(
     prog: str,                          # name of the command
     argv: Sequence[str] | None = None,  # arguments; None: those of this process
 ) -> None:
-    "Parse the options and run `func`; errors become exit statuses: 2 bad input, 130 Ctrl-C, 141 closed pipe, 1 others"
+    "Parse the options and run `func`; exit statuses: 2 for bad input, 130 Ctrl-C, 141 a closed pipe, 1 other errors"
     def fail(message: object, status: int) -> None:
         print(f'{prog}: {message}', file=sys.stderr)
         sys.exit(status)
@@ -773,7 +773,7 @@ class _Group(NamedTuple):
     dls: 'DataLoaders'
     n: int                            # number of images per set
     models: 'dict[Path, Denoiser]'    # models by run folder
-    files: 'dict[Path, LabelledImages]' # n images per file; labels index Fashion-MNIST's classes
+    files: 'dict[Path, LabeledImages]' # n images per file; labels index Fashion-MNIST's classes
 
 def _is_run(path: Path) -> bool: return (path/'card.json').is_file() or (path/'state').is_dir()
 
@@ -816,23 +816,23 @@ def _by_source(models: 'Mapping[Path, Denoiser]', files: Sequence[Path], data: s
     found.setdefault(next(iter(found), alone), []).extend(files)
     return found
 
-def _from_file(path: Path, spec: 'DataSpec') -> 'LabelledImages':
+def _from_file(path: Path, spec: 'DataSpec') -> 'LabeledImages':
     "Images of an .npz file or a folder; labels are converted from the data's classes to Fashion-MNIST's"
     from diffnb.core.types import InputError
     from diffnb.data.conditions import ClassCondition
     from diffnb.data.sources import fashion_classes
-    from diffnb.evaluate.scores import LabelledImages, match_classes, read_images
+    from diffnb.evaluate.scores import LabeledImages, match_classes, read_images
     (images, label), own = read_images(path, spec), spec.conditions.get('label')
     try:
         if label is not None and isinstance(own, ClassCondition): own.check(label, len(images))
     except InputError as e: raise InputError(f"arr_1 of {path}: {e}; score it against its own data") from None
-    return LabelledImages(images, match_classes(label, spec, fashion_classes))
+    return LabeledImages(images, match_classes(label, spec, fashion_classes))
 
 def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path], n: int | None) -> _Group:
     "Runs and files to score against one source; raises `InputError` if one of them cannot be scored"
     from diffnb.core.types import InputError, count
     from diffnb.data.block import open_data
-    from diffnb.evaluate.scores import LabelledImages, check_comparable, scored_number, spread_rows
+    from diffnb.evaluate.scores import LabeledImages, check_comparable, scored_number, spread_rows
     dls = open_data(*source)
     for path, denoise in models.items(): check_comparable(denoise.spec, dls.spec, str(path))
     number, found = scored_number(dls, n), {p: _from_file(p, dls.spec) for p in files}
@@ -846,7 +846,7 @@ def _group(source: _Source, models: 'dict[Path, Denoiser]', files: Sequence[Path
         number = held
     for path, (x, label) in found.items():
         rows = spread_rows(label, len(x), number)
-        found[path] = LabelledImages(x[rows], None if label is None else label[rows])
+        found[path] = LabeledImages(x[rows], None if label is None else label[rows])
     return _Group(dls, number, models, found)
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
