@@ -203,13 +203,17 @@ class NoisyLetters(nn.Module):
 
     points: Tensor                 # points in the unit of the inputs, (n_symbols, C)
 
-    def forward(self, inputs: Images, c_noise: Tensor, **cond: Tensor) -> Images:
-        "Posterior mean for unit-variance `inputs` at levels exp(4 c_noise)"
+    def log_prob(self, inputs: Images, c_noise: Tensor, cond: Any = None) -> Tensor:   # float (B, length, n_symbols)
+        "Log-probabilities of the symbols for unit-variance `inputs` at levels exp(4 c_noise)"
         given, s2 = inputs[:, :, 0].mT, (8 * c_noise).exp()[:, None, None]
         z = given * (1 + s2).sqrt()                            # undoes the input scale of the parameterization
         alone = (z @ self.points.T - self.points.square().sum(1) / 2) / s2        # log-likelihood and a constant
-        p = (alone + self.net(torch.cat([given, alone.softmax(-1)], -1), c_noise, cond)).softmax(-1)
-        return (p @ self.points).mT[:, :, None]
+        around = self.net(torch.cat([given, alone.softmax(-1)], -1), c_noise, cond)
+        return (alone + around).log_softmax(-1)
+
+    def forward(self, inputs: Images, c_noise: Tensor, **cond: Tensor) -> Images:
+        "Posterior mean of the points, in the unit of the inputs"
+        return (self.log_prob(inputs, c_noise, cond).exp() @ self.points).mT[:, :, None]
 
 # %% ../../nbs/domains/05_words.ipynb #05d00016
 def bound_recipe(
