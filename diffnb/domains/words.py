@@ -11,6 +11,7 @@ import hashlib, math, string
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 import torch
@@ -61,6 +62,11 @@ class Alphabet:
         "Index of the end symbol, also the number of letters"
         return len(self.letters)
 
+    @cached_property
+    def table(self) -> Tensor:
+        "Point of each symbol as bytes, uint8 (end + 1, C)"
+        return self.code(self.end + 1)
+
     def encode(self, word: str) -> Tensor:      # int64 (length,)
         "Symbols of a word, with end symbols after it; raises `InputError` for a word that does not fit"
         return self._encode(word, self.letters)
@@ -90,11 +96,11 @@ class Alphabet:
 
     def images(self, symbols: Tensor) -> Tensor:       # symbols: integers (N, length)
         "Points of the symbols as uint8 images, (N, C, 1, length)"
-        return self.code(self.end + 1)[symbols].mT[:, :, None].contiguous()
+        return self.table[symbols].mT[:, :, None].contiguous()
 
     def points(self, spec: DataSpec) -> Tensor:        # float32 (end + 1, C)
         "Point of each symbol in the declared range"
-        return spec.from_uint8(self.code(self.end + 1))
+        return spec.from_uint8(self.table)
 
     def nearest(self, x: Images, spec: DataSpec) -> Tensor:   # int64 (N, length)
         "Symbol with the nearest point at each place of the images"
