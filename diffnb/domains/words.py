@@ -248,13 +248,15 @@ def gaussian_bits(
 ) -> Tensor:                       # float64 (3, N); their sum is the bound
     "Upper bound on -log2 p for each word, unbiased estimate: start, errors at all levels, reconstruction"
     lo, hi = levels
-    if not 0 < lo < hi < math.inf: raise InputError(f"levels (={levels}) must be finite and satisfy 0 < lowest < highest")
+    if not 0 < lo < hi < math.inf:
+        raise InputError(f"levels (={levels}) must be finite and satisfy 0 < lowest < highest")
     if n_levels < 1: raise InputError(f"n_levels (={n_levels}) must be 1 or more")
-    x0, span = spec.from_uint8(alphabet.images(words)), math.log(hi / lo)
+    x0, span = spec.check(spec.from_uint8(alphabet.images(words))), math.log(hi / lo)
     diffusion = torch.zeros(len(words), dtype=torch.float64)
     for j in range(n_levels):
         u = torch.rand(len(words), generator=rng(seed, 'bound levels', j))
-        sigma, eps = lo * (span * (j + u) / n_levels).exp(), randn_items(spec.shape, range(len(words)), seed, 'bound', j)
+        sigma = lo * (span * (j + u) / n_levels).exp()
+        eps = randn_items(spec.shape, range(len(words)), seed, 'bound', j)
         for i in torch.arange(len(words)).split(bs):
             off = denoise(add_noise(x0[i], sigma[i], eps[i]), sigma[i]) - x0[i]
             diffusion[i] += (off.double() / append_dims(sigma[i], off)).square().sum((1, 2, 3)) * span / n_levels
@@ -339,11 +341,13 @@ def census(
     ngrams: NGrams,                # model of the training words
 ) -> dict[str, float]:
     "Shares of the words that are in the training list, in the held-out list, new and plausible, or none of these"
-    if not words or not held: raise InputError(f"{len(words)} generated and {len(held)} held-out words: give some of each")
+    if not words or not held:
+        raise InputError(f"{len(words)} generated and {len(held)} held-out words: give some of each")
     def cost(found: Collection[str]) -> Tensor: return ngrams.bits(found) / torch.tensor([len(w) + 1. for w in found])
     train, held, allowed = set(train), set(held), set(ngrams.alphabet.letters)
     limit = cost(sorted(held)).quantile(.95)
     new = [w for w in words if w not in train and w not in held and w and allowed.issuperset(w)]
-    counts = {'in the training list': sum(w in train for w in words), 'in the held-out list': sum(w in held for w in words),
+    counts = {'in the training list': sum(w in train for w in words),
+              'in the held-out list': sum(w in held for w in words),
               'new, plausible': int((cost(new) <= limit).sum()) if new else 0}
     return {k: v / len(words) for k, v in {**counts, 'neither': len(words) - sum(counts.values())}.items()}
