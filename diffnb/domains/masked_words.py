@@ -24,7 +24,8 @@ from .words import Alphabet, LetterTransformer
 # %% ../../nbs/domains/06_masked_words.ipynb #06a00006
 def _hide(x: Images, level: Tensor, eps: Images, spec: DataSpec) -> Images:
     rank = eps[:, :1, :1].argsort(-1).argsort(-1)                      # (B, 1, 1, length)
-    return torch.where(rank < append_dims(level, x) * x.shape[-1] - 1e-4, spec.lo, x)
+    n_hidden = (append_dims(level, x) * x.shape[-1] - 1e-4).clamp(min=.5)     # rounded up, 1 or more
+    return torch.where(rank < n_hidden, spec.lo, x)
 
 hide_letters = Corruption('hidden letters', _hide, 'all letters hidden')
 
@@ -90,7 +91,9 @@ def train_loss(
             error = loss(state.i)
             error.backward()
         norm = nn.utils.clip_grad_norm_(net.parameters(), clip).item()
-        if not math.isfinite(error.item() + norm): raise FloatingPointError(f"step {state.i} has loss {error.item()}")
+        if not math.isfinite(error.item() + norm):
+            raise FloatingPointError(f"step {state.i} has loss {error.item():g} and gradient norm {norm:g}: lower lr, or "
+                                     "check the data")
         opt.step()
         if ema: ema.update(net)
         state = TrainState(state.i + 1, progress, state.seconds + time.perf_counter() - began, rate, error.item(), norm)
