@@ -92,8 +92,8 @@ def train_loss(
             error.backward()
         norm = nn.utils.clip_grad_norm_(net.parameters(), clip).item()
         if not math.isfinite(error.item() + norm):
-            raise FloatingPointError(f"step {state.i} has loss {error.item():g} and gradient norm {norm:g}: lower lr, or "
-                                     "check the data")
+            raise FloatingPointError(f"step {state.i} has loss {error.item():g} and gradient norm {norm:g}: "
+                                     "lower lr, or check the data")
         opt.step()
         if ema: ema.update(net)
         state = TrainState(state.i + 1, progress, state.seconds + time.perf_counter() - began, rate, error.item(), norm)
