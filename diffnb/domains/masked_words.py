@@ -67,7 +67,8 @@ def some_hidden(
 ) -> Images:
     "The words with k letters hidden, for a k that is uniform in 1…length and stratified over the batch"
     u = stratified(len(x0), rng(seed, 'share hidden', step))[torch.randperm(len(x0), generator=rng(seed, 'deal', step))]
-    return hide_letters(x0, u.float(), torch.randn(x0.shape, generator=rng(seed, 'hidden', step)), spec)
+    eps = torch.randn(x0.shape, generator=rng(seed, 'hidden', step)).to(x0)
+    return hide_letters(x0, u.float().to(x0.device), eps, spec)
 
 # %% ../../nbs/domains/06_masked_words.ipynb #06a0000f
 def train_loss(
@@ -158,9 +159,9 @@ class NextLetter(nn.Module):
         seed: int = 0,             # seed of the words
     ) -> Tensor:                   # symbols, int64 (n, length)
         "Words drawn from left to right; some may be empty"
-        words = torch.full((n, self.alphabet.length), self.alphabet.end)
+        words = torch.full((n, self.alphabet.length), self.alphabet.end, device=self.net.place.device)
         u = torch.stack([torch.rand(self.alphabet.length, generator=rng(seed, 'next', item=i)) for i in range(n)])
         for k in range(self.alphabet.length):
             p = self.log_prob(words)[:, k].exp().cumsum(-1)
-            words[:, k] = (p < u[:, k, None] * p[:, -1:]).sum(-1)
+            words[:, k] = (p < u[:, k, None].to(p) * p[:, -1:]).sum(-1)
         return words

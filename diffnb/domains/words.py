@@ -96,7 +96,7 @@ class Alphabet:
 
     def images(self, symbols: Tensor) -> Tensor:       # symbols: integers (N, length)
         "Points of the symbols as uint8 images, (N, C, 1, length)"
-        return self.table[symbols].mT[:, :, None].contiguous()
+        return self.table.to(symbols.device)[symbols].mT[:, :, None].contiguous()
 
     def points(self, spec: DataSpec) -> Tensor:        # float32 (end + 1, C)
         "Point of each symbol in the declared range"
@@ -252,17 +252,17 @@ def gaussian_bits(
         raise InputError(f"levels (={levels}) must be finite and satisfy 0 < lowest < highest")
     if n_levels < 1: raise InputError(f"n_levels (={n_levels}) must be 1 or more")
     x0, span = spec.check(spec.from_uint8(alphabet.images(words))), math.log(hi / lo)
-    diffusion = torch.zeros(len(words), dtype=torch.float64)
+    diffusion = torch.zeros(len(words), dtype=torch.float64, device=x0.device)
     for j in range(n_levels):
         u = torch.rand(len(words), generator=rng(seed, 'bound levels', j))
         sigma = lo * (span * (j + u) / n_levels).exp()
-        eps = randn_items(spec.shape, range(len(words)), seed, 'bound', j)
+        eps, sigma = randn_items(spec.shape, range(len(words)), seed, 'bound', j).to(x0), sigma.to(x0)
         for i in torch.arange(len(words)).split(bs):
             off = denoise(add_noise(x0[i], sigma[i], eps[i]), sigma[i]) - x0[i]
             diffusion[i] += (off.double() / append_dims(sigma[i], off)).square().sum((1, 2, 3)) * span / n_levels
     start = (x0 - spec.mean_like(x0)).double().square().sum((1, 2, 3)) / (2 * hi**2)
-    last = add_noise(x0, torch.full((len(words),), lo), randn_items(spec.shape, range(len(words)), seed, 'bound', -1))
-    logits = -torch.cdist(last[:, :, 0].mT.double(), alphabet.points(spec).double()).square() / (2 * lo**2)
+    last = x0 + lo * randn_items(spec.shape, range(len(words)), seed, 'bound', -1).to(x0)
+    logits = -torch.cdist(last[:, :, 0].mT.double(), alphabet.points(spec).to(x0).double()).square() / (2 * lo**2)
     rebuilt = -logits.log_softmax(-1).gather(-1, words[..., None]).sum((1, 2))
     return torch.stack([start, diffusion, rebuilt]) / math.log(2)
 
