@@ -278,7 +278,8 @@ class Page:
         "Slider for a number of `ranges`"
         from diffnb.use.play import ranges
         _, low, high, usual, text = ranges[name]
-        return self.gr.Slider(low, high, usual, step=step, label=label, info=text, **kw)
+        kw = dict(minimum=low, maximum=high, value=usual, step=step, label=label, info=text, buttons=[]) | kw
+        return self.gr.Slider(**kw)
 
     def seed(self, name: str = 'seed', label: str = 'Seed', value: int = 0) -> Any:
         "Field for the seed"
@@ -372,7 +373,8 @@ def _photo_from(page: Page, session: Session, tab: str, source: str, file: Any =
         data = session.model.data
         if data is None: raise InputError('the pictures of this model are not here; upload a photograph')
         data = open_data(data, verbose=False) if isinstance(data, str) else data
-        x = data.valid[5 % len(data.valid):][:1]['image']
+        k = 5 % len(data.valid)
+        x = data.valid[k:k + 1]['image']
     shown = spec.to_uint8(x.cpu())
     session.photos[tab] = spec.from_uint8(shown)
     return shown
@@ -405,7 +407,7 @@ def _edit_tab(page: Page) -> None:
             sources, said = _sources(page, 'edit'), gr.HTML(elem_id='edit-said')
             editor = _bounded_editor(gr)
             name = page.class_box('Class', 'What the painted part should become.', value='dress')
-            strength, n = page.slider('strength', 'Strength', .05, elem_id='edit-strength'), page.slider('n', 'Pictures')
+            strength, n = page.slider('strength', 'Strength', .05, value=.9), page.slider('n', 'Pictures', value=7)
             seed = page.seed()
             go = gr.Button('Repaint', variant='primary', elem_id='edit-go')
         with gr.Column(scale=3, min_width=300): made, code = page.result('edit')
@@ -428,13 +430,17 @@ def _edit_tab(page: Page) -> None:
         files = {'photo.png': (png(before), 'image/png'), 'mask.png': (png(mask), 'image/png')}
         yield from shown(session, lambda: edit(session.model, photo, keep, name, strength, n, seed=seed), before=before,
                          more=files)
-    page.on(go.click, work, [editor, name, strength, n, seed], [made, code])
+    sent = go.click(None, None, None, js=_pause, api_name=False)      # the editor sends a stroke a moment after it ends
+    page.on(sent.then, work, [editor, name, strength, n, seed], [made, code])
+
+_pause = '() => new Promise(done => setTimeout(done, 600))'
 
 def _bounded_editor(gr: Any) -> Any:
     "An image editor with one brush that refuses drawings that are too large or too many"
     editor = gr.ImageEditor(type='pil', sources=(), transforms=(), layers=False, height=420, canvas_size=(336, 336),
                             fixed_canvas=True, label='Paint here', buttons=[], elem_id='edit-editor',
-                            brush=gr.Brush(48, ['#ff6a00'], color_mode='fixed'), eraser=gr.Eraser(48))
+                            placeholder='First take a picture', eraser=gr.Eraser(48),
+                            brush=gr.Brush(48, ['#ff6a00'], color_mode='fixed'))
     plain, decode, store = editor.accept_blobs, editor.preprocess, editor.blob_storage
     def accept_blobs(data: Any) -> Any:
         index = str(data.data.get('index') or '')
@@ -486,7 +492,7 @@ def _repair_tab(page: Page) -> None:
             grain = page.slider('grain', 'Grain', .05, visible=False)
             strength = page.slider('strength', 'Strength', .05, visible=False)
             name = page.class_box('Class', 'What the picture shows.', value='dress')
-            n, seed = page.slider('n', 'Pictures'), page.seed()
+            n, seed = page.slider('n', 'Pictures', value=7), page.seed()
             go = gr.Button('Repair', variant='primary', elem_id='repair-go')
         with gr.Column(scale=3, min_width=300): made, code = page.result('repair')
     controls = dict(part=part, grain=grain, strength=strength)
@@ -586,7 +592,7 @@ def _train_tab(page: Page) -> None:
                                 visible=False, max_length=1000, elem_id='train-folder')
             said = gr.HTML(elem_id='train-said')
             size = page.slider('size', 'Size of the pictures', 4, visible=False)
-            minutes = page.slider('minutes', 'Minutes', .1, elem_id='train-minutes')
+            minutes = page.slider('minutes', 'Minutes', .1, minimum=.1, elem_id='train-minutes')
             net = gr.Radio(list(nets), value='small', label='Network',
                            info='A small one draws better; a tiny one is four times as fast.')
             with gr.Row():
@@ -601,7 +607,7 @@ def _train_tab(page: Page) -> None:
     def bring(session: Session, files: Any) -> Iterator[Any]:
         try: session.pictures, lost = _read_once(page, files or [], read_pictures)
         except Exception as e: yield problem(e)
-        else: yield _thumbnails(session.pictures) + ''.join(f'<p class="hint">Left out: {html.escape(k)}</p>' for k in lost[:5])
+        else: yield _thumbnails(session.pictures) + _left_out(lost)
     page.on(upload.upload, bring, [upload], [said])
     outputs = [made, code, take, *_model_outputs(page)]
     page.on(go.click, _training(page), [data, folder, size, minutes, net], outputs, 'train', 4)
@@ -609,6 +615,9 @@ def _train_tab(page: Page) -> None:
         session.stop('train')
         yield gr.skip()
     page.on(stop.click, halt, [], [said], 'light', 10)
+
+def _left_out(lines: Sequence[str]) -> str:
+    return ''.join(f'<p class="hint">Left out: {html.escape(line)}</p>' for line in lines[:5])
 
 def _thumbnails(pictures: Sequence[Any]) -> str:
     import torch
@@ -641,7 +650,7 @@ def _training(page: Page) -> Callable[..., Iterator[Any]]:
             yield bar(0, 'Reading the pictures …'), '', gr.update(visible=False), *rest
             dls, name, lost = _data_for(page, session, data, folder, size)
             code = train_code(name, minutes, net, size=None if data == _clothes else int(size))
-            stop, note = session.begin('train'), ''.join(f'<p class="hint">Left out: {html.escape(k)}</p>' for k in lost[:5])
+            stop, note = session.begin('train'), _left_out(lost)
             last = None
             for item in train(dls, page.out, stop, minutes, net):
                 if isinstance(item, Path): break
@@ -726,6 +735,7 @@ _css = '''
 table.scores { border-collapse: collapse; width: 100%; } table.scores th, table.scores td { padding: .4rem .5rem;
   text-align: left; border-bottom: 1px solid #ccc; vertical-align: top; font-weight: normal; }
 h1.name { font-size: 1.5rem; margin: 0; } footer { display: none !important; }
+@media (max-width: 600px) { #tabs button[role=tab] { padding: 0 5px; font-size: 13px; } }
 '''
 
 def _model_outputs(page: Page) -> list[Any]: return [page.at['model'], page.at['guidance'], *page.class_boxes]
@@ -738,11 +748,13 @@ def _refreshed(page: Page, session: Session) -> list[Any]:     # updates after t
 
 def _top(page: Page) -> None:
     gr = page.gr
-    with gr.Row(equal_height=True):
-        gr.HTML('<h1 class="name">diffnb: play</h1><p class="hint">Pictures out of noise. Everything stays on the machine '
-                'that shows this page.</p>')
-        page.at['model'] = gr.Dropdown([page.sessions.model.name], value=page.sessions.model.name, label='Model',
-                                       info='The model that draws; one that you train appears here.', filterable=False)
+    with gr.Row():
+        with gr.Column(min_width=300):
+            gr.HTML('<h1 class="name">diffnb: play</h1><p class="hint">Pictures out of noise. Everything stays on the '
+                    'machine that runs this page.</p>')
+        with gr.Column(min_width=300):
+            page.at['model'] = gr.Dropdown([page.sessions.model.name], value=page.sessions.model.name, label='Model',
+                                           info='The model that draws; one that you train appears here.', filterable=False)
     page.at['link'] = gr.Textbox(visible=False)
 
 def _switching(page: Page) -> None:
