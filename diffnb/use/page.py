@@ -164,8 +164,7 @@ def downloads(
     files: Mapping[str, tuple[bytes, str]],      # name of a file -> content and media type
 ) -> str:
     "HTML of links that save files"
-    links = [f'<a download="{name}" href="{_uri(data, kind)}">{name.rsplit(".", 1)[1].upper()}</a>'
-             for name, (data, kind) in files.items()]
+    links = [f'<a download="{name}" href="{_uri(data, kind)}">{name}</a>' for name, (data, kind) in files.items()]
     return f'<p class="take">Download: {" ".join(links)}</p>'
 
 def problem(
@@ -804,7 +803,7 @@ def build_page(
     with gr.Blocks(title='diffnb: play', analytics_enabled=False, delete_cache=(60, 900)) as demo:
         _top(page)
         page.at['said'] = gr.HTML(elem_id='said')
-        with gr.Tabs(elem_id='tabs') as bar_of_tabs:
+        with gr.Tabs(elem_id='tabs', overflow_behavior='wrap') as bar_of_tabs:
             for key, (label, fill) in tabs.items():
                 with gr.Tab(label, id=key, elem_id=f'tab-{key}'): fill(page)
         _switching(page)
@@ -838,10 +837,10 @@ def serve(
     local, port, before = host in ('127.0.0.1', 'localhost', '::1'), _free_port(host, port), PILImage.MAX_IMAGE_PIXELS
     room, sessions = Path(tempfile.mkdtemp(prefix='diffnb-play-')), Sessions(model)
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
-    demo = build_page(sessions, room, out, local)
-    guard = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ())
+    guard, demo = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ()), None
     theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
     try:
+        demo = build_page(sessions, room, out, local)
         demo.queue(max_size=40).launch(
             server_name=host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
             show_error=True, max_file_size=20_000_000, theme=theme, css=_css, footer_links=[], run_history=False,
@@ -850,7 +849,7 @@ def serve(
         yield f'http://{"localhost" if local else host}:{port}/'
     finally:
         for key in list(sessions.known): sessions.close(key)
-        with suppress(Exception): demo.close(verbose=False)
+        if demo is not None: demo.close(verbose=False)
         shutil.rmtree(room, ignore_errors=True)
         PILImage.MAX_IMAGE_PIXELS = before
 

@@ -630,7 +630,7 @@ def png(
 ) -> bytes:
     "The images side by side as a PNG file"
     file = io.BytesIO()
-    image_grid(images, n_cols, scale).save(file, 'PNG')
+    image_grid(images, min(n_cols, len(images)), scale).save(file, 'PNG')
     return file.getvalue()
 
 def gif(
@@ -638,7 +638,7 @@ def gif(
     n_cols: int = 4,
 ) -> bytes:
     "An animation of the frames; the last one stays for two seconds"
-    first, *rest = [image_grid(f, n_cols, 3).convert('RGB').quantize(128) for f in frames]
+    first, *rest = [image_grid(f, min(n_cols, len(f)), 3).convert('RGB').quantize(128) for f in frames]
     file, times = io.BytesIO(), [120] * (len(frames) - 1) + [2000]
     first.save(file, 'GIF', save_all=True, append_images=rest, duration=times, loop=0)
     return file.getvalue()
