@@ -33,6 +33,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
 TOP = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP))
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 COMMAND = [sys.executable, '-c', 'from diffnb.use.page import diffnb_play; diffnb_play()']
 SIZES = {1280: 900, 390: 844}
@@ -146,13 +147,12 @@ def code(page, where):
 
 
 def ran(lines, files=()):
-    "Bytes of the images that these lines make, in a process and a folder of their own"
-    with tempfile.TemporaryDirectory() as folder:
+    "Bytes of the images that these lines make, in a folder of their own"
+    scope = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for name, content in dict(files).items(): (Path(folder)/name).write_bytes(content)
-        end = "\nimport numpy\nnumpy.save('out', denoise.spec.to_uint8(images).permute(0, 2, 3, 1).numpy())"
-        env = {**os.environ, 'PYTHONPATH': str(TOP)}
-        subprocess.run([sys.executable, '-c', lines + end], cwd=folder, env=env, check=True)
-        return np.load(Path(folder)/'out.npy')
+        exec(lines, scope)
+    return scope['denoise'].spec.to_uint8(scope['images']).permute(0, 2, 3, 1).numpy()
 
 
 def say(where, page): return page.locator(f'#{where}').inner_text()
@@ -328,14 +328,15 @@ def choose_three_times(lab):
         box = page.get_by_label('Replay string')
         for k in range(3):
             page.wait_for_function('n => document.querySelectorAll("#choose-gallery img").length == 8', arg=8)
+            finished(page, 'choose', text='Click on')
             if k == 1: lab.shot(page, 'choose') if width == 1280 else None
             before = box.input_value()
-            page.locator('#choose-gallery img').nth((3, 1, 2)[k]).click()
+            page.locator('#choose-gallery img').nth((3, 3, 2)[k]).click()
             page.wait_for_function('b => [...document.querySelectorAll("#choose-replay textarea, #choose-replay input")]'
                                    '.some(e => e.value && e.value != b)', arg=before)
         finished(page, 'choose')
         text, here = box.input_value(), pixels(page, 'choose')
-        yield text.endswith('.6-3.13-1.25-2'), f'{width}: {text}'
+        yield text.endswith('.6-3.13-3.25-2'), f'{width}: {text}'
         friend = lab.open(width)
         tab(friend, 'Choose')
         friend.get_by_label('Replay string').fill(text)

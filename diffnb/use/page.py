@@ -101,6 +101,7 @@ class Session:
     made: 'Tensor | None' = None                                # pictures that were made last, (N, C, H, W)
     pictures: list[Any] = field(default_factory=list)           # small copies of uploaded pictures
     work: dict[str, threading.Event] = field(default_factory=dict)
+    file: Path | None = None                                    # zip file of the run that was trained last
     closed: bool = False
 
     def begin(self, kind: str) -> threading.Event:
@@ -115,9 +116,15 @@ class Session:
         if kind in self.work: self.work[kind].set()
 
     def close(self) -> None:
-        "Stop all work"
+        "Stop all work, and remove the file"
         self.closed = True
         for stop in list(self.work.values()): stop.set()
+        self.keep(None)
+
+    def keep(self, file: Path | None) -> None:
+        "Keep this file until the next one, or until the session ends"
+        if self.file: self.file.unlink(missing_ok=True)
+        self.file = file
 
 class Sessions:
     "Sessions by the key that Gradio gives each tab"
@@ -553,7 +560,7 @@ def _choose_tab(page: Page) -> None:
             if x is None: continue
             images = [_large(v[None], 168) for v in session.model.denoise.spec.to_uint8(x)]
             said = '<p class="hint" role="status">Click on the candidate that you like.</p>'
-            yield images, text, said, click.code, link(session, text)
+            yield gr.update(value=images, selected_index=None), text, said, click.code, link(session, text)
     def replay(session: Session, text: Any) -> Iterator[Any]:
         for result, lines in shown(session, lambda: replayed(session.model, text)):
             yield gr.skip(), text, result, lines, link(session, text) if lines else ''
@@ -659,9 +666,9 @@ def _training(page: Page) -> Callable[..., Iterator[Any]]:
             session.models[item.name] = session.model = open_model(item, dls)
             file = page.room/f'{item.name}.zip'
             file.write_bytes(zipped(item))
+            session.keep(file)
             yield (_training_view(last, note, item), code, gr.update(value=str(file), visible=True),
                    *_refreshed(page, session))
-            file.unlink()
         except Exception as e: yield problem(e), '', gr.update(visible=False), *rest
     return work
 
@@ -833,7 +840,7 @@ def serve(
     gr = _gradio()
     from PIL import Image as PILImage
     from starlette.middleware import Middleware
-    from diffnb.use.play import max_pixels
+    from diffnb.use.play import max_pixels, wait_for_work
     local, port, before = host in ('127.0.0.1', 'localhost', '::1'), _free_port(host, port), PILImage.MAX_IMAGE_PIXELS
     room, sessions = Path(tempfile.mkdtemp(prefix='diffnb-play-')), Sessions(model)
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
@@ -849,6 +856,7 @@ def serve(
         yield f'http://{"localhost" if local else host}:{port}/'
     finally:
         for key in list(sessions.known): sessions.close(key)
+        wait_for_work()
         if demo is not None: demo.close(verbose=False)
         shutil.rmtree(room, ignore_errors=True)
         PILImage.MAX_IMAGE_PIXELS = before

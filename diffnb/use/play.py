@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['ranges', 'Watch', 'views', 'max_bytes', 'max_pixels', 'parts', 'levels', 'max_files', 'max_entries', 'nets', 'fields',
            'Range', 'number', 'Model', 'open_model', 'Click', 'make', 'known_classes', 'view', 'Stopped', 'streamed',
-           'read_photo', 'read_mask', 'edit', 'ungrain', 'part_mask', 'mix', 'start_choices', 'next_level',
-           'choose_next', 'eight', 'replayed', 'read_pictures', 'pictures_data', 'folder_data', 'Progressed', 'train',
-           'train_code', 'score_code', 'score', 'png', 'gif', 'npz', 'zipped', 'to_query', 'from_query']
+           'wait_for_work', 'read_photo', 'read_mask', 'edit', 'ungrain', 'part_mask', 'mix', 'start_choices',
+           'next_level', 'choose_next', 'eight', 'replayed', 'read_pictures', 'pictures_data', 'folder_data',
+           'Progressed', 'train', 'train_code', 'score_code', 'score', 'png', 'gif', 'npz', 'zipped', 'to_query',
+           'from_query']
 
 # %% ../../nbs/use/04_play.ipynb #91a40004
 import io, math, os, queue, shutil, threading, time, zipfile
@@ -226,7 +227,7 @@ def streamed(
     def work() -> None:
         try: seen.put(('result', run(watch)))
         except BaseException as e: seen.put(('error', e))
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=work, name='diffnb work', daemon=True)
     thread.start()
     try:
         kind = 'item'
@@ -237,6 +238,12 @@ def streamed(
     finally:
         stop.set()
         thread.join()
+def wait_for_work(
+    seconds: float = 10.,    # at most
+) -> None:
+    "Wait until stopped work has ended; a process that ends sooner may crash inside it"
+    for thread in threading.enumerate():
+        if thread.name == 'diffnb work': thread.join(seconds)
 
 # %% ../../nbs/use/04_play.ipynb #91a4001c
 max_bytes, max_pixels = 20_000_000, 30_000_000      # of one upload
