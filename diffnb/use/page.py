@@ -25,8 +25,9 @@ _open_paths = ('', 'config', 'theme.css', 'favicon.ico', 'manifest.json', 'robot
 _open_starts = ('assets/', 'static/', 'svelte/', 'gradio_api/queue/', 'gradio_api/upload', 'gradio_api/heartbeat/',
                 'gradio_api/file=', 'gradio_api/component_server', 'gradio_api/cancel', 'gradio_api/reset',
                 'gradio_api/startup-events', 'gradio_api/info', 'gradio_api/theme.css', 'gradio_api/app_id')
-_policy = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-           "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+_policy = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+           "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+           "connect-src 'self' data: blob:; worker-src 'self' blob:; "
            "form-action 'self'; base-uri 'self'; frame-ancestors 'self'; object-src 'none'")
 
 class Guard:
@@ -61,6 +62,9 @@ class Guard:
         try: await self.app(scope, bounded, guarded)
         except _TooLarge:
             if not started: await _refuse(send, 413, _large)
+        except Exception as e:                         # something that the page never sends
+            if started: raise
+            await _refuse(send, 400, f'the request cannot be used ({type(e).__name__})')
 
     def fault(self, scope: Any) -> tuple[int, str] | None:
         "Status and message if a request is refused by its path, host or size"
@@ -214,6 +218,7 @@ def curve(
 
 # %% ../../nbs/use/05_page.ipynb #91a50010
 Shown = tuple[str, str]          # HTML of a result, and its lines of Python
+_patience = 20.                  # seconds without a listener, after which work stops
 
 def shown(
     session: Session,
@@ -231,7 +236,7 @@ def shown(
     try:
         click, spec, last = make_click(), session.model.denoise.spec, 0.
         beside = lambda x: x if before is None else torch.cat([before, x])
-        for item in streamed(click.run, stop):
+        for item in streamed(click.run, stop, _patience):
             time.sleep(max(0., pace - (time.perf_counter() - last)))
             last = time.perf_counter()
             if isinstance(item, State):
@@ -273,12 +278,12 @@ class Page:
     ) -> Any:
         "Call `work` with the session of the tab whenever the event happens"
         gr = self.gr
-        def handler(request: gr.Request, *values: Any) -> Iterator[Any]:
+        def handler(request: Any, *values: Any) -> Iterator[Any]:
             try: yield from work(self.sessions.of(request.session_hash), *values)
             except gr.Error: raise
             except Exception as e: raise gr.Error(_text(problem(e)), print_exception=False) from None
-        return event(handler, list(inputs), list(outputs), concurrency_limit=most, concurrency_id=kind, api_name=False,
-                     api_visibility='private', show_progress='hidden', queue=True)
+        return event(_typed(handler, request=gr.Request), list(inputs), list(outputs), concurrency_limit=most,
+                     concurrency_id=kind, api_name=False, api_visibility='private', show_progress='hidden', queue=True)
 
     def slider(self, name: str, label: str, step: float = 1, **kw: Any) -> Any:
         "Slider for a number of `ranges`"
@@ -310,6 +315,11 @@ class Page:
             code = gr.Code(language='python', interactive=False, show_label=False, container=False)
         return made, code
 
+def _typed(func: Callable[..., Any], **types: type) -> Callable[..., Any]:
+    "The function, with annotations from which Gradio knows what to pass"
+    func.__annotations__.update(types)
+    return func
+
 def _choices_of(names: Sequence[str], many: bool) -> list[Any]:
     return list(names) if many else [('any', ''), *((n, n) for n in names)]
 
@@ -336,12 +346,13 @@ def _make_tab(page: Page) -> None:
         with gr.Column(scale=3, min_width=300): made, code = page.result('make')
     page.links['make'], page.at['guidance'] = [classes, n, guidance, steps, seed], guidance
     def work(session: Session, classes: Any, n: Any, guidance: Any, steps: Any, seed: Any, how: Any) -> Iterator[Any]:
-        values = dict(classes=classes, n=n, guidance=guidance, steps=steps, seed=seed)
+        values: dict[str, Any] = dict(classes=classes, n=n, guidance=guidance, steps=steps, seed=seed)
         for result, lines in shown(session, lambda: make(session.model, **values), how):
             yield result, lines, to_query(session.model, 'make', **values) if lines else ''
     def others(session: Session, *values: Any) -> Iterator[Any]:
         seed = _next_seed(values[4])
-        for result in work(session, *values[:4], seed, values[5]): yield (*result, seed)
+        rest: Any = (session, *values[:4], seed, values[5])
+        for result in work(*rest): yield *result, seed
     page.start['make'] = work
     inputs, outputs = [*page.links['make'], how], [made, code, page.at['link']]
     page.at['make'] = inputs, outputs
@@ -361,7 +372,8 @@ def _sources(page: Page, tab: str) -> dict[str, Any]:
     "Buttons that bring a photograph"
     gr = page.gr
     with gr.Row():
-        return dict(upload=gr.UploadButton('Upload a photograph', file_types=['image'], size='sm', elem_id=f'{tab}-upload'),
+        upload = gr.UploadButton('Upload a photograph', file_types=['image'], size='sm', elem_id=f'{tab}-upload')
+        return dict(upload=upload,
                     made=gr.Button('Take the first one from Make', size='sm', elem_id=f'{tab}-made'),
                     example=gr.Button('Take an example', size='sm', elem_id=f'{tab}-example'))
 
@@ -398,7 +410,7 @@ def _read_once(page: Page, file: Any, read: Callable[[Any], Any]) -> Any:
             p.unlink(missing_ok=True)
             with suppress(OSError): p.parent.rmdir()
 
-def _large(images: 'Tensor', edge: int = 336) -> 'Image.Image':      # to draw on
+def _drawable(images: 'Tensor', edge: int = 336) -> 'Image.Image':      # to draw on
     from PIL import Image as PILImage
     from diffnb.core.show import image_grid
     return image_grid(images, 1, 1).convert('RGB').resize((edge, edge), PILImage.Resampling.NEAREST)
@@ -419,7 +431,7 @@ def _edit_tab(page: Page) -> None:
         with gr.Column(scale=3, min_width=300): made, code = page.result('edit')
     def bring(source: str) -> Callable[..., Any]:
         def work(session: Session, *file: Any) -> Iterator[Any]:
-            try: yield _large(_photo_from(page, session, 'edit', source, *file)), ''
+            try: yield _drawable(_photo_from(page, session, 'edit', source, *file)), ''
             except Exception as e: yield gr.skip(), problem(e)
         return work
     page.on(sources['upload'].upload, bring('upload'), [sources['upload']], [editor, said])
@@ -463,7 +475,7 @@ def _bounded_editor(gr: Any) -> Any:
 
 # %% ../../nbs/use/05_page.ipynb #91a50016
 def _mix_tab(page: Page) -> None:
-    from diffnb.use.play import mix, to_query
+    from diffnb.use.play import fields, mix, to_query
     gr = page.gr
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -476,7 +488,7 @@ def _mix_tab(page: Page) -> None:
         with gr.Column(scale=3, min_width=300): made, code = page.result('mix')
     page.links['mix'] = [first, second, seed, other_seed, n, steps]
     def work(session: Session, *values: Any) -> Iterator[Any]:
-        given = dict(zip(('first', 'second', 'seed', 'other_seed', 'n', 'steps'), values))
+        given: dict[str, Any] = dict(zip(fields['mix'], values))
         for result, lines in shown(session, lambda: mix(session.model, **given)):
             yield result, lines, to_query(session.model, 'mix', **given) if lines else ''
     page.start['mix'], page.at['mix'] = work, (page.links['mix'], [made, code, page.at['link']])
@@ -485,16 +497,17 @@ def _mix_tab(page: Page) -> None:
 _repairs = {'a part is spoiled': ('part',), 'it is grainy': ('grain',), 'nothing, vary it': ('strength',)}
 
 def _repair_tab(page: Page) -> None:
-    from diffnb.core.types import InputError
-    from diffnb.use.play import edit, parts, part_mask, png, ungrain
+    from diffnb.use.play import parts
     gr = page.gr
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             gr.HTML('<p class="hint">Bring a photograph: it is fitted to the size of the model, then repaired.</p>')
             sources, photo = _sources(page, 'repair'), gr.HTML(elem_id='repair-photo')
-            what = gr.Radio(list(_repairs), value='a part is spoiled', label='What is wrong with it', elem_id='repair-what',
-                            info='A spoiled part is drawn anew; grain is removed; or the whole picture is varied.')
-            part = gr.Dropdown(list(parts), value=parts[0], label='Part', info='Where the spoiled part is.', filterable=False)
+            what = gr.Radio(list(_repairs), value=next(iter(_repairs)), label='What is wrong with it',
+                            info='A spoiled part is drawn anew; grain is removed; or the whole picture is varied.',
+                            elem_id='repair-what')
+            part = gr.Dropdown(list(parts), value=parts[0], label='Part', info='Where the spoiled part is.',
+                               filterable=False)
             grain = page.slider('grain', 'Grain', .05, visible=False)
             strength = page.slider('strength', 'Strength', .05, visible=False)
             name = page.class_box('Class', 'What the picture shows.', value='dress')
@@ -512,25 +525,27 @@ def _repair_tab(page: Page) -> None:
         return work
     page.on(sources['upload'].upload, bring('upload'), [sources['upload']], [photo])
     for source in ('made', 'example'): page.on(sources[source].click, bring(source), [], [photo])
-    def work(session: Session, what: Any, part: Any, grain: Any, strength: Any, name: Any, n: Any, seed: Any,
-             ) -> Iterator[Any]:
-        files: dict[str, tuple[bytes, str]] = {}
-        def click() -> Any:
-            if what not in _repairs: raise InputError(f'choose one of: {", ".join(_repairs)}')
-            if what == 'it is grainy': return ungrain(session.model, x, grain, name, n, seed=seed)
-            keep = part_mask(spec, part) if what == 'a part is spoiled' else None
-            if keep is not None: files['mask.png'] = png((~keep).to(x).mul(255).byte()), 'image/png'
-            return edit(session.model, x, keep, name, 1. if keep is not None else strength, n, seed=seed)
-        x, spec = session.photos.get('repair'), session.model.denoise.spec
-        if x is None: yield problem(InputError('there is no photograph yet: upload one, or take an example')), ''
-        else:
-            files['photo.png'] = png(spec.to_uint8(x)), 'image/png'
-            yield from shown(session, click, before=spec.to_uint8(x), more=files)
-    page.on(go.click, work, [what, *controls.values(), name, n, seed], [made, code])
+    page.on(go.click, _repairing, [what, *controls.values(), name, n, seed], [made, code])
+
+def _repairing(session: Session, what: Any, part: Any, grain: Any, strength: Any, name: Any, n: Any, seed: Any,
+               ) -> Iterator[Any]:
+    from diffnb.core.types import InputError
+    from diffnb.use.play import edit, part_mask, png, ungrain
+    files: dict[str, tuple[bytes, str]] = {}
+    def click() -> Any:
+        if x is None: raise InputError('there is no photograph yet: upload one, or take an example')
+        if what not in _repairs: raise InputError(f'choose one of: {", ".join(_repairs)}')
+        if what == 'it is grainy': return ungrain(session.model, x, grain, name, n, seed=seed)
+        keep = part_mask(spec, part) if what == 'a part is spoiled' else None
+        if keep is not None: files['mask.png'] = png((~keep).to(x).mul(255).byte()), 'image/png'
+        return edit(session.model, x, keep, name, 1. if keep is not None else strength, n, seed=seed)
+    x, spec = session.photos.get('repair'), session.model.denoise.spec
+    before = None if x is None else spec.to_uint8(x)
+    if before is not None: files['photo.png'] = png(before), 'image/png'
+    yield from shown(session, click, before=before, more=files)
 
 # %% ../../nbs/use/05_page.ipynb #91a50017
 def _choose_tab(page: Page) -> None:
-    from diffnb.use.play import choose_next, eight, replayed, start_choices, streamed, to_query
     gr = page.gr
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -546,39 +561,44 @@ def _choose_tab(page: Page) -> None:
             gallery = gr.Gallery(columns=4, rows=2, allow_preview=False, show_label=False, buttons=[], height='auto',
                                  format='png', elem_id='choose-gallery', interactive=False, object_fit='contain')
             made, code = page.result('choose')
-    page.links['choose'] = [text]
+    begin, next_eight, replay = _choosing(gr)
     outputs = [gallery, text, made, code, page.at['link']]
-    def link(session: Session, text: str) -> str: return to_query(session.model, 'choose', replay=text)
+    page.links['choose'], page.start['choose'], page.at['choose'] = [text], replay, ([text], outputs)
+    _then_link(page, page.on(go.click, begin, [name, seed], outputs))
+    _then_link(page, page.on(again.click, replay, [text], outputs))
+    def chosen(event: Any, request: Any, text: Any) -> Iterator[Any]:
+        yield from next_eight(page.sessions.of(request.session_hash), text, event.index)
+    chosen = _typed(chosen, event=gr.SelectData, request=gr.Request)
+    _then_link(page, gallery.select(chosen, [text], outputs, concurrency_limit=3, concurrency_id='picture',
+                                    api_name=False, api_visibility='private', show_progress='hidden'))
+
+def _choosing(gr: Any) -> list[Callable[..., Iterator[Any]]]:
+    "Three generators: begin, choose one, replay. They yield gallery, replay string, result, code and link"
+    from diffnb.use.play import choose_next, eight, next_level, replayed, start_choices, streamed, to_query
     def candidates(session: Session, text: str) -> Iterator[Any]:
-        from diffnb.use.play import next_level
-        if next_level(text) is None:
-            yield from replay(session, text)
-            return
         yield gr.skip(), text, '<p class="hint" role="status">Drawing eight candidates …</p>', '', ''
-        click, stop = eight(session.model, text), session.begin('picture')
-        for x in streamed(click.run, stop):
+        click, spec = eight(session.model, text), session.model.denoise.spec
+        for x in streamed(click.run, session.begin('picture'), _patience):
             if x is None: continue
-            images = [_large(v[None], 168) for v in session.model.denoise.spec.to_uint8(x)]
+            images = [_drawable(v[None], 168) for v in spec.to_uint8(x)]
             said = '<p class="hint" role="status">Click on the candidate that you like.</p>'
-            yield gr.update(value=images, selected_index=None), text, said, click.code, link(session, text)
+            link = to_query(session.model, 'choose', replay=text)
+            yield gr.update(value=images, selected_index=None), text, said, click.code, link
     def replay(session: Session, text: Any) -> Iterator[Any]:
         for result, lines in shown(session, lambda: replayed(session.model, text)):
-            yield gr.skip(), text, result, lines, link(session, text) if lines else ''
+            link = to_query(session.model, 'choose', replay=text) if lines else ''
+            yield gr.skip(), text, result, lines, link
+    def begin(session: Session, name: Any, seed: Any) -> Iterator[Any]:
+        yield from candidates(session, start_choices(session.model, name, seed))
+    def next_eight(session: Session, text: Any, candidate: Any) -> Iterator[Any]:
+        text = choose_next(text, candidate)
+        yield from (replay if next_level(text) is None else candidates)(session, text)
     def plainly(work: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         def safe(session: Session, *values: Any) -> Iterator[Any]:
             try: yield from work(session, *values)
             except Exception as e: yield gr.skip(), gr.skip(), problem(e), '', ''
         return safe
-    def begin(session: Session, name: Any, seed: Any) -> Iterator[Any]:
-        yield from candidates(session, start_choices(session.model, name, seed))
-    _then_link(page, page.on(go.click, plainly(begin), [name, seed], outputs))
-    _then_link(page, page.on(again.click, plainly(replay), [text], outputs))
-    page.start['choose'], page.at['choose'] = plainly(replay), ([text], outputs)
-    def chosen(event: gr.SelectData, request: gr.Request, text: Any) -> Iterator[Any]:
-        work = plainly(lambda session, text: candidates(session, choose_next(text, event.index)))
-        yield from work(page.sessions.of(request.session_hash), text)
-    _then_link(page, gallery.select(chosen, [text], outputs, concurrency_limit=3, concurrency_id='picture',
-                                    api_name=False, api_visibility='private', show_progress='hidden'))
+    return [plainly(work) for work in (begin, next_eight, replay)]
 
 # %% ../../nbs/use/05_page.ipynb #91a50018
 _own, _clothes, _folder = 'my pictures', 'Fashion-MNIST (clothes)', 'a folder on this machine'
@@ -608,7 +628,8 @@ def _train_tab(page: Page) -> None:
             made, code = page.result('train')
             take = gr.DownloadButton('Download the model (zip)', visible=False, elem_id='train-take')
     def choose(_: Session, data: Any) -> Iterator[Any]:
-        yield gr.update(visible=data == _own), gr.update(visible=data == _folder), gr.update(visible=data != _clothes), ''
+        own, folder, clothes = (data == k for k in (_own, _folder, _clothes))
+        yield gr.update(visible=own), gr.update(visible=folder), gr.update(visible=not clothes), ''
     page.on(data.change, choose, [data], [upload, folder, size, said], 'light', 10)
     def bring(session: Session, files: Any) -> Iterator[Any]:
         try: session.pictures, lost = _read_once(page, files or [], read_pictures)
@@ -658,7 +679,7 @@ def _training(page: Page) -> Callable[..., Iterator[Any]]:
             code = train_code(name, minutes, net, size=None if data == _clothes else int(size))
             stop, note = session.begin('train'), _left_out(lost)
             last = None
-            for item in train(dls, page.out, stop, minutes, net):
+            for item in train(dls, page.out, stop, minutes, net, patience=_patience):
                 if isinstance(item, Path): break
                 last = item
                 yield _training_view(last, note), code, gr.skip(), *rest
@@ -677,8 +698,8 @@ def _training_view(now: 'Progressed | None', note: str = '', run: Path | None = 
     if now is None: return note
     text = f'Trained for {clock(now.seconds)}' + (f', {clock(now.left)} left' if run is None else '')
     text += f', loss {now.loss:.3f}' if now.loss == now.loss else ''
-    end = '' if run is None else (f'<p class="hint" role="status">Finished, and saved in <code>{html.escape(str(run))}</code>. '
-                                  'All tabs now use this model: go to Make and play with it.</p>')
+    end = '' if run is None else (f'<p class="hint" role="status">Finished, and saved in <code>{html.escape(str(run))}'
+                                  '</code>. All tabs now use this model: go to Make and play with it.</p>')
     return bar(now.share, text) + picture(now.samples, 'What it draws so far.', 5) + curve(now.losses) + end + note
 
 # %% ../../nbs/use/05_page.ipynb #91a50019
@@ -700,7 +721,7 @@ def _score_tab(page: Page) -> None:
             n, model, done, told = number('scored', n), session.model, 0, 0.
             lines, halt = score_code(model, n), session.begin('score')
             yield bar(0, 'Reading the real pictures …'), lines
-            for item in streamed(lambda watch: score(model, watch, n), halt):
+            for item in streamed(lambda watch: score(model, watch, n), halt, _patience):
                 if isinstance(item, tuple): yield _score_view(item, n), lines
                 else:
                     done += len(item.x)
@@ -724,19 +745,20 @@ def _score_view(found: Any, n: int) -> str:
     names = [k for k in main_scores(found.samples) if k.split()[0] in _meaning and k in found.floor]
     rows = [f'<tr><th scope="row">{html.escape(k)}<br><small>{_meaning[k.split()[0]]}</small></th>'
             f'{cell(found.samples[k])}{cell(found.floor[k])}</tr>' for k in names]
-    return ('<table class="scores"><thead><tr><th></th><th scope="col">model</th><th scope="col">floor: real pictures</th>'
-            f'</tr></thead><tbody>{"".join(rows)}</tbody></table><p class="hint" role="status">{n} pictures each, with 95 % '
-            'intervals. Pictures are made in 12 steps here, so <code>diffnb_eval</code>, with 25, finds better ones.</p>')
+    head = '<th></th><th scope="col">model</th><th scope="col">floor: real pictures</th>'
+    return (f'<table class="scores"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+            f'<p class="hint" role="status">{n} pictures each, with 95 % intervals. Pictures are made in 12 steps '
+            'here, so <code>diffnb_eval</code>, with 25, finds better ones.</p>')
 
 # %% ../../nbs/use/05_page.ipynb #91a5001b
 _css = '''
 .made img { image-rendering: pixelated; max-width: 100%; height: auto; border-radius: 6px; }
 .made { margin: 0; } .made figcaption { font-size: .85rem; opacity: .75; padding: .3rem 0; }
 .result { min-height: 60px; } .hint { font-size: .9rem; opacity: .8; margin: .2rem 0; overflow-wrap: anywhere; }
-.take a { display: inline-block; padding: .3rem .8rem; margin: 0 .3rem .3rem 0; border: 1px solid #e8590c; border-radius: 6px;
-  color: #c2410c; text-decoration: none; } .dark .take a { color: #ffa94d; }
-.problem { border-left: 4px solid #c92a2a; background: #fff0f0; color: #7a1010; padding: .6rem .8rem; border-radius: 4px;
-  overflow-wrap: anywhere; }
+.take a { display: inline-block; padding: .3rem .8rem; margin: 0 .3rem .3rem 0; border: 1px solid #e8590c;
+  border-radius: 6px; color: #c2410c; text-decoration: none; } .dark .take a { color: #ffa94d; }
+.problem { border-left: 4px solid #c92a2a; background: #fff0f0; color: #7a1010; padding: .6rem .8rem;
+  border-radius: 4px; overflow-wrap: anywhere; }
 .progress progress { width: 100%; accent-color: #e8590c; } img.curve { max-width: 100%; margin-top: .5rem; }
 table.scores { border-collapse: collapse; width: 100%; } table.scores th, table.scores td { padding: .4rem .5rem;
   text-align: left; border-bottom: 1px solid #ccc; vertical-align: top; font-weight: normal; }
@@ -748,8 +770,8 @@ def _model_outputs(page: Page) -> list[Any]: return [page.at['model'], page.at['
 
 def _refreshed(page: Page, session: Session) -> list[Any]:     # updates after the model has changed
     gr, names = page.gr, session.model.classes
-    boxes = [gr.update(choices=_choices_of(names, b.multiselect), value=[] if b.multiselect else '', visible=bool(names))
-             for b in page.class_boxes]
+    boxes = [gr.update(choices=_choices_of(names, many), value=[] if many else '', visible=bool(names))
+             for many in (b.multiselect for b in page.class_boxes)]
     return [gr.update(choices=list(session.models), value=session.model.name), gr.update(visible=bool(names)), *boxes]
 
 def _top(page: Page) -> None:
@@ -759,8 +781,8 @@ def _top(page: Page) -> None:
             gr.HTML('<h1 class="name">diffnb: play</h1><p class="hint">Pictures out of noise. Everything stays on the '
                     'machine that runs this page.</p>')
         with gr.Column(min_width=300):
-            page.at['model'] = gr.Dropdown([page.sessions.model.name], value=page.sessions.model.name, label='Model',
-                                           info='The model that draws; one that you train appears here.', filterable=False)
+            name, text = page.sessions.model.name, 'The model that draws; one that you train appears here.'
+            page.at['model'] = gr.Dropdown([name], value=name, label='Model', info=text, filterable=False)
     page.at['link'] = gr.Textbox(visible=False)
 
 def _switching(page: Page) -> None:
@@ -773,22 +795,20 @@ def _switching(page: Page) -> None:
 
 def _opening(page: Page, demo: Any, tabs: Any) -> None:
     "What happens when the page opens: a link sets its controls and clicks, no link makes pictures"
-    from diffnb.use.play import from_query
+    from diffnb.use.play import fields, from_query
     gr, controls = page.gr, [c for found in page.links.values() for c in found]
     begun, said = gr.State(''), page.at['said']
-    names = {'make': ('classes', 'n', 'guidance', 'steps', 'seed'),
-             'mix': ('first', 'second', 'seed', 'other_seed', 'n', 'steps'), 'choose': ('replay',)}
-    def read(request: gr.Request) -> list[Any]:
+    def read(request: Any) -> list[Any]:
         session, query = page.sessions.of(request.session_hash), str(request.query_params)
         tab, values, message = 'make', {}, ''
         try:
             if 'tab=' in query: tab, values = from_query(session.model, query)
         except Exception as e: tab, message = '', problem(e)
         updates = [gr.update(value=values[k]) if t == tab and k in values else gr.skip()
-                   for t, found in page.links.items() for k, _ in zip(names[t], found)]
+                   for t, found in page.links.items() for k, _ in zip(fields[t], found)]
         return [tab, message, gr.update(selected=tab) if tab else gr.skip(), *updates]
-    event = demo.load(read, None, [begun, said, tabs, *controls], api_name=False, api_visibility='private',
-                      show_progress='hidden')
+    event = demo.load(_typed(read, request=gr.Request), None, [begun, said, tabs, *controls], api_name=False,
+                      api_visibility='private', show_progress='hidden')
     for tab, work in page.start.items():
         inputs, outputs = page.at[tab]
         def click(session: Session, begun: Any, *values: Any, tab: str = tab, work: Any = work) -> Iterator[Any]:
@@ -815,8 +835,17 @@ def build_page(
                 with gr.Tab(label, id=key, elem_id=f'tab-{key}'): fill(page)
         _switching(page)
         _opening(page, demo, bar_of_tabs)
-        def leave(request: gr.Request) -> None: sessions.close(request.session_hash)
-        demo.unload(leave)
+        def leave(request: Any) -> None: sessions.close(request.session_hash)
+        demo.unload(_typed(leave, request=gr.Request))
+    process: Any = demo.process_api
+    async def plainly(*args: Any, **kw: Any) -> Any:      # values that no control can have
+        try: return await process(*args, **kw)
+        except gr.Error: raise
+        except Exception as e:
+            why = ' '.join(str(e).split())[:100]
+            text = f'The request cannot be used ({type(e).__name__}: {why})'
+            raise gr.Error(text, print_exception=False) from None
+    demo.process_api = plainly       # type: ignore[method-assign]
     return demo
 
 def _gradio() -> Any:
@@ -845,7 +874,7 @@ def serve(
     room, sessions = Path(tempfile.mkdtemp(prefix='diffnb-play-')), Sessions(model)
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
     guard, demo = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ()), None
-    theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+    theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['monospace'])
     try:
         demo = build_page(sessions, room, out, local)
         demo.queue(max_size=40).launch(
@@ -870,7 +899,8 @@ def _free_port(host: str, port: int | None) -> int:
             try: s.bind((host, p))
             except (OSError, UnicodeError) as e:
                 if getattr(e, 'errno', None) not in (98, 48, 10048, 13):      # in use, or not permitted
-                    raise InputError(f'the page cannot listen on {host!r} ({e}); 127.0.0.1 is this machine only') from None
+                    raise InputError(f'the page cannot listen on {host!r} ({e}); '
+                                     '127.0.0.1 is this machine only') from None
             else: return s.getsockname()[1]
     which = f'ports {wanted[0]} to {wanted[-1]} are' if port is None else f'port {port} is'
     raise InputError(f'{which} in use; choose another with --port, or --port 0 for any free one')
@@ -883,7 +913,7 @@ def play(
     run: _Path | None,           # run folder of the model to play with (default: the model in the package)
     out: _Path = 'runs',         # folder for models that are trained on the page
     host: str = '127.0.0.1',     # address to listen on; 0.0.0.0 lets every machine in the network use the page
-    port: Annotated[int, _number(int, 0, 65535)] | None = None, # port of the page (default: the first free one from 7860)
+    port: Annotated[int, _number(int, 0, 65535)] | None = None, # port (default: the first free one from 7860)
     headless: bool = False,      # print the address only, and open no browser
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
 ) -> None:

@@ -58,14 +58,14 @@ class Range(NamedTuple):
 
 ranges = {
     'n': Range(int, 1, 16, 8, "How many pictures to make at once."),
-    'guidance': Range(float, 0, 6, 2, "How strongly a picture must look like its class: 1 is normal, 3 is exaggerated."),
+    'guidance': Range(float, 0, 6, 2, "How strongly a picture must look like its class: 1 is normal, 3 exaggerates."),
     'steps': Range(int, 4, 50, 12, "How many steps from noise to picture: more take longer and look cleaner."),
     'seed': Range(int, 0, 2**31 - 1, 0, "The number of the starting noise: another number gives other pictures."),
     'strength': Range(float, .05, 1, .7, "How much may change: small values keep the old picture, 1 draws a new one."),
     'grain': Range(float, .05, 2, .4, "How grainy the photograph is: 0.2 is hardly visible, 1 hides most of it."),
     'other_seed': Range(int, 0, 2**31 - 1, 1, "The number of the noise on the right."),
     'minutes': Range(float, .02, 60, 2, "How long to train: two minutes are enough for clothes."),
-    'size': Range(int, 16, 64, 32, "Height and width of the pictures in pixels: twice as many take four times as long."),
+    'size': Range(int, 16, 64, 32, "Height and width of the pictures in pixels: twice the size takes four times longer."),
     'scored': Range(int, 40, 2000, 400, "How many pictures to score: more take longer and give a surer score."),
 }
 
@@ -218,11 +218,13 @@ class Stopped(Exception):                # noqa: N818  it is no error
 def streamed(
     run: Callable[[Watch], Any],       # work, as a function of a watcher
     stop: threading.Event,             # once set, the watcher raises `Stopped`
+    patience: float = math.inf,        # seconds for which nobody may take an item before the work is stopped
 ) -> Iterator[Any]:                    # what the watcher gets, then the result
     "Items of work in a thread of its own; stopped work ends without a result, and other errors are raised here"
     seen: queue.SimpleQueue = queue.SimpleQueue()
+    taken = time.monotonic()
     def watch(item: Any) -> None:
-        if stop.is_set(): raise Stopped
+        if stop.is_set() or not seen.empty() and time.monotonic() - taken > patience: raise Stopped
         seen.put(('item', item))
     def work() -> None:
         try: seen.put(('result', run(watch)))
@@ -233,6 +235,7 @@ def streamed(
         kind = 'item'
         while kind == 'item':
             kind, item = seen.get()
+            taken = time.monotonic()
             if kind != 'error': yield item
             elif not isinstance(item, Stopped): raise item
     finally:
@@ -283,7 +286,7 @@ def read_mask(
     spec: DataSpec,
 ) -> Tensor:             # bool (1, 1, H, W): pixels to keep
     "Pixels to keep; raises `InputError` if nothing is painted, or everything is kept"
-    size = spec.shape[1], spec.shape[2]
+    size: tuple[int, int] = (spec.shape[1], spec.shape[2])
     if not isinstance(layers, (list, tuple)): painted = _fitted(layers, size, 'L')[None] >= 128
     else:
         if len(layers) > 8: raise InputError(f"the drawing has {len(layers)} layers; allowed: 8")
@@ -296,7 +299,7 @@ def read_mask(
 def _painted(layer: Any, size: tuple[int, int]) -> Tensor:
     image = layer if isinstance(layer, PILImage.Image) else PILImage.fromarray(np.asarray(layer, dtype=np.uint8))
     if image.width * image.height > max_pixels: raise InputError("the drawing has too many pixels")
-    alpha = image.convert('RGBA').getchannel('A').resize(size[::-1], PILImage.Resampling.BOX)
+    alpha = image.convert('RGBA').getchannel('A').resize((size[1], size[0]), PILImage.Resampling.BOX)
     return torch.from_numpy(np.array(alpha))[None, None] >= 100
 
 # %% ../../nbs/use/04_play.ipynb #91a40020
@@ -311,8 +314,10 @@ def edit(
     seed: int = 0,
 ) -> Click:
     "Versions of a photograph whose kept pixels do not change; raises `InputError` for bad values"
-    n, steps, seed, strength = number('n', n), number('steps', steps), number('seed', seed), number('strength', strength)
+    n, steps, seed = number('n', n), number('steps', steps), number('seed', seed)
+    strength = number('strength', strength)
     label, photos = _label(model, name), photo.repeat(n, 1, 1, 1)
+    rows = _rows(model, n, list(label.values())) if label else None
     kept: dict[str, Any] = dict(guide=keep_known, known=photos)
     if keep is not None: kept['keep'] = keep.expand(n, *keep.shape[1:])
     kw: dict[str, Any] = dict(seed=seed, n_steps=steps, step=resampled(fast['step'], 3), **label,
@@ -326,7 +331,7 @@ def edit(
                        *(['guide=keep_known', 'known=photos', 'keep=keep'] if masked else []),
                        f'n_steps={steps}', "step=resampled(fast['step'], 3)"))
     return Click(lambda watch: vary(model.denoise, photos, strength, **kw, watch=watch), code,
-                 math.ceil(strength * steps - 1e-9), _rows(model, n, [name] if label else None) if label else None)
+                 math.ceil(strength * steps - 1e-9), rows)
 
 def _label(model: Model, name: Any) -> dict[str, str]:
     names = known_classes(model, name)
@@ -352,8 +357,8 @@ def ungrain(
     kw: dict[str, Any] = dict(start=photo.repeat(n, 1, 1, 1), skip=skip, n_steps=steps, step=fast['step'])
     code = _code(model, {'diffnb.sample.generate': 'fast, sample_from', 'diffnb.use.play': 'read_photo'},
                  f"photos = read_photo('photo.png', denoise.spec).repeat({n}, 1, 1, 1)",
-                 _call('images = sample_from', 'denoise', n, repr(label), f'seed={seed}', 'start=photos', f'skip={skip}',
-                       f'n_steps={steps}', "step=fast['step']"))
+                 _call('images = sample_from', 'denoise', n, repr(label), f'seed={seed}', 'start=photos',
+                       f'skip={skip}', f'n_steps={steps}', "step=fast['step']"))
     return Click(lambda watch: sample_from(model.denoise, n, label, seed, **kw, watch=watch), code, steps - skip)
 
 parts = 'the middle', 'the top', 'the bottom', 'the left', 'the right'
@@ -386,7 +391,7 @@ def mix(
     a, b = _label(model, first), _label(model, second)
     if bool(a) != bool(b): raise InputError("one class is missing: choose two, or none")
     shares, spec = torch.linspace(0, 1, n), model.denoise.spec
-    noise = [randn_items(spec.shape, range(1), s, 'start') for s in seeds]
+    left, right = (randn_items(spec.shape, range(1), s, 'start') for s in seeds)
     other = model.classes.index(b['label']) if b else -1
     kw: dict[str, Any] = dict(guide=mixed, **a, other=torch.full((n,), other), share=shares) if a else {}
     code = _code(model, {'torch': '', 'diffnb.core.random': 'randn_items',
@@ -396,7 +401,8 @@ def mix(
                  _call('images = from_noise', 'denoise', 'slerp(a, b, shares)', *(['guide=mixed'] if a else []),
                        *_label_code(a), *([f'other=torch.full(({n},), {other})', 'share=shares'] if a else []),
                        f'n_steps={steps}'))
-    run = lambda watch: from_noise(model.denoise, slerp(*noise, shares), n_steps=steps, step=heun(), **kw, watch=watch)
+    noise = slerp(left, right, shares)
+    run = lambda watch: from_noise(model.denoise, noise, n_steps=steps, step=heun(), **kw, watch=watch)
     return Click(run, code, steps)
 
 # %% ../../nbs/use/04_play.ipynb #91a40029
@@ -553,17 +559,18 @@ def train(
     net: str = 'small',          # one of `nets`
     seed: int = 0,
     every: float = .5,           # seconds between two reports
+    patience: float = math.inf,  # see `streamed`
 ) -> Iterator[Progressed | Path]:
     "Reports of a training, then its run folder; raises `InputError` for bad values or if another one is running"
     minutes, seed = number('minutes', minutes), number('seed', seed)
     if net not in nets: raise InputError(f"network {_short(net)} is not known; allowed: {', '.join(nets)}")
+    run = _new_run(Path(folder), seed)
     if not _training.acquire(blocking=False):
         raise InputError("another training is running here; wait until it ends, or stop it")
-    try:
-        run = _new_run(Path(folder), seed)
-        work = streamed(lambda watch: _fit(data, run, watch, minutes, net, seed, every), stop)
-        yield from (item for item in work if item is not None)
-    finally: _training.release()
+    def work(watch: Watch) -> Path:
+        try: return _fit(data, run, watch, minutes, net, seed, every)
+        finally: _training.release()           # here, since a generator may be forgotten before its end
+    yield from (item for item in streamed(work, stop, patience) if item is not None)
 
 def _new_run(folder: Path, seed: int) -> Path:
     name = run_name(seed)
@@ -596,7 +603,8 @@ def train_code(
     return '\n'.join(["from functools import partial", "from diffnb.data.block import open_data",
                       "from diffnb.denoise.recipe import recipes", "from diffnb.train.unet import unet, widths",
                       "from diffnb.learn.learner import Learner", f"data = open_data({data!r}{size_code})",
-                      f"learn = Learner(data, partial(unet, width=widths[{net!r}]), recipes['two_minutes'], seed={seed})",
+                      f"learn = Learner(data, partial(unet, width=widths[{net!r}]), recipes['two_minutes'], "
+                      f"seed={seed})",
                       f"learn.fit(minutes={minutes})", "learn.save('runs/mine')", "images = learn.sample(10)"])
 
 def score_code(
@@ -670,8 +678,8 @@ def zipped(
     return file.getvalue()
 
 fields: dict[str, tuple[str, ...]] = {       # tab -> controls whose values a link holds
-    'make': ('classes', 'n', 'guidance', 'steps', 'seed'), 'mix': ('first', 'second', 'seed', 'other_seed', 'n', 'steps'),
-    'choose': ('replay',)}
+    'make': ('classes', 'n', 'guidance', 'steps', 'seed'),
+    'mix': ('first', 'second', 'seed', 'other_seed', 'n', 'steps'), 'choose': ('replay',)}
 
 def to_query(
     model: Model,
@@ -680,7 +688,9 @@ def to_query(
 ) -> str:
     "Query string that holds these values and the model"
     pairs = [('tab', tab), ('model', model.id)]
-    for k in fields[tab]: pairs += [(k, v) for v in (values[k] if isinstance(values[k], (list, tuple)) else [values[k]])]
+    for k in fields[tab]:
+        several = values[k] if isinstance(values[k], (list, tuple)) else [values[k]]
+        pairs += [(k, v) for v in several]
     return urlencode([(k, v) for k, v in pairs if v is not None and v != ''])
 
 def from_query(
