@@ -306,12 +306,12 @@ class Page:
         self.class_boxes.append(box)
         return box
 
-    def result(self, tab: str) -> tuple[Any, Any]:
+    def result(self, tab: str, hint: str = 'These lines of Python do the same, to the bit.') -> tuple[Any, Any]:
         "Places for a result and its code"
         gr = self.gr
         made = gr.HTML(elem_id=f'{tab}-result', elem_classes='result')
         with gr.Accordion('Show me the code', open=False, elem_id=f'{tab}-code'):
-            gr.HTML('<p class="hint">These lines of Python do the same, to the bit.</p>')
+            gr.HTML(f'<p class="hint">{hint}</p>')
             code = gr.Code(language='python', interactive=False, show_label=False, container=False)
         return made, code
 
@@ -625,7 +625,7 @@ def _train_tab(page: Page) -> None:
                 go = gr.Button('Train', variant='primary', elem_id='train-go')
                 stop = gr.Button('Stop', variant='stop', elem_id='train-stop')
         with gr.Column(scale=3, min_width=300):
-            made, code = page.result('train')
+            made, code = page.result('train', 'These lines of Python train in the same way.')
             take = gr.DownloadButton('Download the model (zip)', visible=False, elem_id='train-take')
     def choose(_: Session, data: Any) -> Iterator[Any]:
         own, folder, clothes = (data == k for k in (_own, _folder, _clothes))

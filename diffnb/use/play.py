@@ -635,9 +635,12 @@ def score(
         raise InputError("the pictures on which this model was trained are not here, and a score compares with them")
     data = model.data
     if isinstance(data, str): data = open_data(data, _size(model), verbose=False)
+    if len(data.valid) < n:
+        raise InputError(f"a score of {n} pictures needs {n} real ones that the model never saw, and this model has "
+                         f"{len(data.valid)}: score fewer, 40 at least, or train on more pictures")
     return evaluate_model(model.denoise, data, n, seed, watch=watch, **fast)
 
-# %% ../../nbs/use/04_play.ipynb #91a4003a
+# %% ../../nbs/use/04_play.ipynb #91a4003b
 def png(
     images: Tensor,      # uint8 (N, C, H, W)
     n_cols: int = 4,
