@@ -15,12 +15,10 @@ import os
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -158,7 +156,7 @@ def ran(lines, files=()):
 def say(where, page): return page.locator(f'#{where}').inner_text()
 
 
-def number(page, box, label, value):
+def number(box, label, value):
     field = box.get_by_label(re.compile(label)).first
     field.fill(str(value))
     field.press('Tab')
@@ -357,7 +355,7 @@ def a_newcomer_trains_on_ten_pictures(lab):
     with page.expect_file_chooser() as chooser: page.locator('#train-upload').click()
     chooser.value.set_files([dict(name=f'{k}.png', mimeType='image/png', buffer=encoded(photograph(k))) for k in range(10)])
     page.locator('#train-said').get_by_text('10 pictures are ready').wait_for()
-    number(page, page.locator('#train-minutes'), 'Minutes', .2)
+    number(page.locator('#train-minutes'), 'Minutes', .2)
     page.locator('#train-go').click()
     page.locator('#train-result').get_by_text('left').wait_for(timeout=30_000)
     yield page.locator('#train-result img').count() >= 1 and 'loss' in say('train-result', page), 'samples and loss are live'
@@ -425,7 +423,7 @@ def score_with_its_floor(lab):
     for width in SIZES:
         page = lab.open(width)
         tab(page, 'Score')
-        number(page, page.get_by_role('tabpanel').filter(has=page.locator('#score-go')), 'Pictures to score', 60)
+        number(page.get_by_role('tabpanel').filter(has=page.locator('#score-go')), 'Pictures to score', 60)
         page.locator('#score-go').click()
         page.locator('#score-result table').wait_for(timeout=60_000)
         yield 'floor' in say('score-result', page) and 'FD fashion' in say('score-result', page), f'{width}: a table'
@@ -537,7 +535,8 @@ def two_hundred_hostile_requests(lab):
     while len(answers) < 200: answers.append(call(base, 0, [['x']], f'more{len(answers)}'))
     silent = [a for a in answers if not a or a.startswith('(0')]
     if os.environ.get('PLAY_ANSWERS'): print(*(a[:300] for a in answers), sep='\n')
-    yield len(answers) >= 200 and len(silent) <= 2, f'{len(answers)} requests in {time.perf_counter() - began:.0f} s, {len(silent)} without an answer'
+    took = time.perf_counter() - began
+    yield len(answers) >= 200 and len(silent) <= 2, f'{len(answers)} requests in {took:.0f} s, {len(silent)} cut off'
     yield not any('root:' in a for a in answers), 'no file of the system was read'
     yield not any('Traceback' in a for a in answers), 'no traceback in an answer'
     grown = lab.server.memory('VmHWM') - before

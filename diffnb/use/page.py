@@ -76,7 +76,8 @@ class Guard:
         size = headers.get(b'content-length', b'0')
         if not size.isdigit() or int(size) > max_body: return 413, _large
         if path.startswith('gradio_api/upload') and scope['method'] == 'POST' and _bytes_in(self.room) > max_room:
-            return 507, 'the folder for uploads is full; try again in a few minutes'
+            _sweep(self.room)
+            if _bytes_in(self.room) > max_room: return 507, 'the folder for uploads is full; try again in 15 minutes'
         return None
 
 class _TooLarge(Exception): pass      # noqa: N818
@@ -88,6 +89,11 @@ async def _refuse(send: Any, status: int, text: str) -> None:
     headers = [(b'content-type', b'text/plain; charset=utf-8'), (b'content-length', str(len(body)).encode())]
     await send({'type': 'http.response.start', 'status': status, 'headers': headers})
     await send({'type': 'http.response.body', 'body': body})
+
+def _sweep(folder: Path, age: float = 900.) -> None:      # remove files of this age in seconds
+    for path in folder.rglob('*'):
+        with suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > age: path.unlink()
 
 def _bytes_in(folder: Path) -> int:
     total = 0
@@ -840,7 +846,9 @@ def build_page(
     process: Any = demo.process_api
     async def plainly(*args: Any, **kw: Any) -> Any:      # values that no control can have
         try: return await process(*args, **kw)
-        except gr.Error: raise
+        except gr.Error as e:
+            e.print_exception = False
+            raise
         except Exception as e:
             why = ' '.join(str(e).split())[:100]
             text = f'The request cannot be used ({type(e).__name__}: {why})'
