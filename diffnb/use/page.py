@@ -880,6 +880,7 @@ def serve(
     from diffnb.use.play import max_pixels, wait_for_work
     local, port, before = host in ('127.0.0.1', 'localhost', '::1'), _free_port(host, port), PILImage.MAX_IMAGE_PIXELS
     room, sessions = Path(tempfile.mkdtemp(prefix='diffnb-play-')), Sessions(model)
+    folder = os.environ.get('GRADIO_TEMP_DIR')
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
     guard, demo = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ()), None
     theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['monospace'])
@@ -897,6 +898,8 @@ def serve(
         if demo is not None: demo.close(verbose=False)
         shutil.rmtree(room, ignore_errors=True)
         PILImage.MAX_IMAGE_PIXELS = before
+        del os.environ['GRADIO_TEMP_DIR']
+        if folder is not None: os.environ['GRADIO_TEMP_DIR'] = folder
 
 def _free_port(host: str, port: int | None) -> int:
     from diffnb.core.types import InputError

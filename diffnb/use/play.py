@@ -65,7 +65,7 @@ ranges = {
     'grain': Range(float, .05, 2, .4, "How grainy the photograph is: 0.2 is hardly visible, 1 hides most of it."),
     'other_seed': Range(int, 0, 2**31 - 1, 1, "The number of the noise on the right."),
     'minutes': Range(float, .02, 60, 2, "How long to train: two minutes are enough for clothes."),
-    'size': Range(int, 16, 64, 32, "Height and width of the pictures in pixels: twice the size takes four times longer."),
+    'size': Range(int, 16, 64, 32, "Height and width in pixels: twice the size takes four times as long."),
     'scored': Range(int, 40, 2000, 400, "How many pictures to score: more take longer and give a surer score."),
 }
 
