@@ -35,6 +35,7 @@ sys.path.insert(0, str(TOP))
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 COMMAND = [sys.executable, '-c', 'from diffnb.use.page import diffnb_play; diffnb_play()']
 SIZES = {1280: 900, 390: 844}
+STEP = re.compile(r'Step \d+ of')      # not the link to steps.gif
 CHECKS = []
 
 
@@ -173,7 +174,7 @@ def first_step_and_whole_picture(lab):
         for _ in range(3):
             began = time.perf_counter()
             page.locator('#make-again').click()
-            page.locator('#make-result').get_by_text('Step').wait_for()
+            page.locator('#make-result').get_by_text(STEP).wait_for()
             first = time.perf_counter() - began
             finished(page, 'make')
             times.append((first, time.perf_counter() - began))
@@ -190,7 +191,7 @@ def the_code_is_the_click(lab):
     "The lines of Python make the same pictures, to the bit; a link makes them in another browser"
     page = lab.open()
     page.locator('#make-again').click()
-    page.locator('#make-result').get_by_text('Step').wait_for()
+    page.locator('#make-result').get_by_text(STEP).wait_for()
     finished(page, 'make')
     lines, here = code(page, 'make'), pixels(page, 'make')
     yield 3 <= len(lines.splitlines()) <= 10, f'{len(lines.splitlines())} lines of code'
@@ -213,7 +214,7 @@ def stroke(page, box):
     x, y = area['x'] + area['width'] / 2, area['y'] + area['height'] / 2
     page.mouse.move(x - box, y - box)
     page.mouse.down()
-    for k in range(6): page.mouse.move(x + (box if k % 2 == 0 else -box), y - box + k * box // 3, steps=4)
+    for k in range(4): page.mouse.move(x + (box if k % 2 == 0 else -box), y - box + k * box // 2, steps=2)
     page.mouse.up()
 
 
@@ -374,7 +375,7 @@ def a_newcomer_trains_on_ten_pictures(lab):
     tab(page, 'Make')
     yield not page.get_by_label('Classes').is_visible(), 'a model without classes has no control for them'
     page.locator('#make-go').click()
-    page.locator('#make-result').get_by_text('Step').wait_for()
+    page.locator('#make-result').get_by_text(STEP).wait_for()
     finished(page, 'make')
     yield pixels(page, 'make').shape == (8, 32, 32, 3), 'Make now uses the new model'
     tab(page, 'Score')
