@@ -7,7 +7,7 @@ __all__ = ['max_body', 'max_room', 'Shown', 'Guard', 'Session', 'Sessions', 'pic
            'shown', 'Page', 'build_page', 'serve', 'play', 'diffnb_play']
 
 # %% ../../nbs/use/05_page.ipynb #91a50004
-import base64, html, os, shutil, socket, sys, tempfile, threading, time, webbrowser
+import base64, html, os, shutil, signal, socket, sys, tempfile, threading, time, webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -938,6 +938,7 @@ def play(
         elif not headless: print(_no_display(address), flush=True)
         if host not in ('127.0.0.1', 'localhost', '::1'):
             print('Everyone who can reach this machine can use the page, and train on it.', flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)      # clean up as after Ctrl-C
         with suppress(KeyboardInterrupt): threading.Event().wait()
         print('\nThe page is closed.')
 
@@ -949,3 +950,5 @@ def _no_display(address: str) -> str:
 def diffnb_play() -> None:
     "The command `diffnb_play`"
     run_command(play, 'diffnb_play')
+    sys.stdout.flush()
+    if any(t.name == 'diffnb work' for t in threading.enumerate()): os._exit(0)     # a crash in torch's threads else

@@ -242,11 +242,12 @@ def streamed(
         stop.set()
         thread.join()
 def wait_for_work(
-    seconds: float = 10.,    # at most
+    seconds: float = 5.,     # at most
 ) -> None:
     "Wait until stopped work has ended; a process that ends sooner may crash inside it"
+    end = time.monotonic() + seconds
     for thread in threading.enumerate():
-        if thread.name == 'diffnb work': thread.join(seconds)
+        if thread.name == 'diffnb work': thread.join(max(0., end - time.monotonic()))
 
 # %% ../../nbs/use/04_play.ipynb #91a4001c
 max_bytes, max_pixels = 20_000_000, 30_000_000      # of one upload
