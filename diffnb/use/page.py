@@ -757,7 +757,16 @@ def _score_view(found: Any, n: int) -> str:
             'here, so <code>diffnb_eval</code>, with 25, finds better ones.</p>')
 
 # %% ../../nbs/use/05_page.ipynb #91a5001b
+_contrast = dict(       # Gradio's theme, darkened until text has a contrast of 4.5 or more (WCAG 2.2, 1.4.3)
+    block_info_text_color='*neutral_600', body_text_color_subdued='*neutral_600', color_accent='*primary_700',
+    block_title_text_color='*primary_800', block_title_background_fill_dark='*primary_800',
+    block_label_text_color='*primary_800', block_label_background_fill_dark='*primary_800',
+    button_primary_background_fill='*primary_700', button_primary_background_fill_dark='*primary_700',
+    button_primary_background_fill_hover='*primary_800', checkbox_label_background_fill_selected='*primary_700',
+    checkbox_label_background_fill_selected_dark='*primary_700')
+
 _css = '''
+.dark button.selected { color: var(--primary-400) !important; }
 .made img { image-rendering: pixelated; max-width: 100%; height: auto; border-radius: 6px; }
 .made { margin: 0; } .made figcaption { font-size: .85rem; opacity: .75; padding: .3rem 0; }
 .result { min-height: 60px; } .hint { font-size: .9rem; opacity: .8; margin: .2rem 0; overflow-wrap: anywhere; }
@@ -884,6 +893,7 @@ def serve(
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
     guard, demo = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ()), None
     theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['monospace'])
+    theme = theme.set(**_contrast)
     try:
         demo = build_page(sessions, room, out, local)
         demo.queue(max_size=40).launch(
