@@ -307,6 +307,7 @@ class CaptionCondition(Condition):
     "Words of a caption, int64 (B, most), indices into the vocabulary and then -1; a row of -1 is missing"
     words: tuple[str, ...] = ()    # vocabulary
     most: int = 1                  # largest number of words in a caption
+    n_slopes: ClassVar[int] = 2000 # number of words, the first ones, that shift the mean of a `GaussianPrior`
 
     @property
     def names(self) -> Sequence[str]:
@@ -317,6 +318,27 @@ class CaptionCondition(Condition):
     def n_rows(self) -> int:
         "One row for each word, and a last one for a missing caption"
         return len(self.words) + 1
+
+    @property
+    def n_components(self) -> int:
+        "One group, of all images with a caption"
+        return 1
+
+    @property
+    def n_regressors(self) -> int:
+        "One regressor for each word, up to `n_slopes`"
+        return min(len(self.words), self.n_slopes)
+
+    def component(self, value: Tensor) -> Tensor:
+        "0 where there is a caption, else -1"
+        return -self.missing(value).long()
+
+    def regressors(self, value: Tensor) -> Tensor:
+        "Number of times that each of the first words is in the caption, (B, n_regressors)"
+        n = self.n_regressors
+        column = torch.where((value < 0) | (value >= n), n, value)
+        counts = torch.zeros(value.shape[0], n + 1, device=value.device)
+        return counts.scatter_add(1, column, torch.ones(value.shape, device=value.device))[:, :n]
 
     def check(self, value: Tensor, n: int) -> None:
         "Raise `InputError` unless `value` is int64 (n, most) in -1…n_words-1"

@@ -321,7 +321,7 @@ def _checked_vocab(vocab: Iterable[Any]) -> list[Any]:
 class Captions(Field):
     "Caption, encoded as indices of its words; None, NaN and empty strings are missing"
     def __init__(self,
-        words: Sequence[str] = (),   # vocabulary; (): the words of the training captions, in alphabetical order
+        words: Sequence[str] = (),   # vocabulary; (): that of the training captions, most frequent first
         most: int | None = None,     # largest number of words in a caption; None: that of the training captions
         min_count: int = 1,          # words of fewer training captions are left out; 1: an unknown word is an error
     ):
@@ -338,7 +338,7 @@ class Captions(Field):
         if self.words: return self
         found = [caption_words(v) for v in column_values(items) if isinstance(v, str)]
         n_captions = Counter(w for caption in found for w in set(caption))
-        words = sorted(w for w, n in n_captions.items() if n >= self.min_count)
+        words = sorted((w for w, n in n_captions.items() if n >= self.min_count), key=lambda w: (-n_captions[w], w))
         if not words:
             raise InputError(f"no item has a caption with a word of {self.min_count} or more captions; correct the "
                              "getter, which must return text")
