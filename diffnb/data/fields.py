@@ -338,7 +338,8 @@ class Captions(Field):
         if self.words: return self
         found = [caption_words(v) for v in column_values(items) if isinstance(v, str)]
         n_captions = Counter(w for caption in found for w in set(caption))
-        words = sorted((w for w, n in n_captions.items() if n >= self.min_count), key=lambda w: (-n_captions[w], w))
+        often = [w for w, n in n_captions.items() if n >= self.min_count]
+        words = sorted(often, key=lambda w: (-n_captions[w], w))
         if not words:
             raise InputError(f"no item has a caption with a word of {self.min_count} or more captions; correct the "
                              "getter, which must return text")
@@ -352,7 +353,8 @@ class Captions(Field):
         if not isinstance(item, str):
             raise InputError(f"a caption is text, not {type(item).__name__}; choose or decode it in the getter")
         try: return known.row(item, skip_unknown=self.min_count > 1)
-        except InputError as e: raise InputError(f"{e}; or Captions(min_count=2), which leaves rare words out") from None
+        except InputError as e:
+            raise InputError(f"{e}; or Captions(min_count=2), which leaves rare words out") from None
 
     def condition(self, like: Tensor) -> CaptionCondition:    # noqa: ARG002
         "Caption condition with this vocabulary"

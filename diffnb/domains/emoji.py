@@ -73,7 +73,8 @@ def _sequences(font: Any) -> dict[str, tuple[int, ...]]:     # glyph -> code poi
     cmap = font.getBestCmap()
     point = {glyph: p for p, glyph in sorted(cmap.items(), reverse=True)}       # the lowest, if there are several
     found = {glyph: (p,) for glyph, p in point.items()}
-    tables = [sub for lookup in font['GSUB'].table.LookupList.Lookup for sub in lookup.SubTable] if 'GSUB' in font else []
+    lookups = font['GSUB'].table.LookupList.Lookup if 'GSUB' in font else []
+    tables = [table for lookup in lookups for table in lookup.SubTable]
     for first, rest in (pair for table in tables for pair in getattr(table, 'ligatures', {}).items()):
         for ligature in rest:
             parts = first, *ligature.Component
@@ -177,7 +178,8 @@ class WordReader:
         captions: Tensor,        # caption of each picture, int64 (N, most), all different
     ) -> Tensor:                 # int64 (N,)
         "Number of other pictures' captions that agree better with each picture than its own; 0: the own is found"
-        if len(x) != len(captions): raise InputError(f"{len(x)} pictures and {len(captions)} captions; give one for each")
+        if len(x) != len(captions):
+            raise InputError(f"{len(x)} pictures and {len(captions)} captions; give one for each")
         found = self.agreement(x, captions)
         return (found > found.diagonal()[:, None]).sum(1)
 
