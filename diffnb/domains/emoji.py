@@ -108,7 +108,10 @@ def split_combinations(
         held.add(bag)
         uses.subtract(bag)
     is_held = torch.tensor([bag in held for bag in bags])
-    return lambda n: ((~is_held).nonzero()[:, 0], is_held.nonzero()[:, 0])     # noqa: ARG005
+    def split(n: int) -> tuple[Tensor, Tensor]:
+        if n != len(bags): raise InputError(f"{n} items and {len(bags)} captions to split by; give one for each item")
+        return (~is_held).nonzero()[:, 0], is_held.nonzero()[:, 0]
+    return split
 
 # %% ../../nbs/domains/03_emoji.ipynb #e3030111
 # combinations that are always held out
