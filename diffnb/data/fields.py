@@ -358,5 +358,6 @@ class Captions(Field):
 
     def condition(self, like: Tensor) -> CaptionCondition:    # noqa: ARG002
         "Caption condition with this vocabulary"
-        if not self.words or self.most is None: raise InputError("Captions has no words; call setup first, or give words and most")
+        if not self.words or self.most is None:
+            raise InputError("Captions has no words; call setup first, or give words and most")
         return CaptionCondition(self.words, self.most)
