@@ -21,7 +21,8 @@ from ..core.random import rng
 from ..core.timing import Done, progress
 from ..core.show import image_grid
 from ..data.files import find_images, open_image, skipped_lines
-from ..data.conditions import ClassCondition, Condition, ImageCondition, MultiLabelCondition, NumbersCondition
+from ..data.conditions import (CaptionCondition, ClassCondition, Condition, ImageCondition, MultiLabelCondition,
+                                    NumbersCondition)
 from ..data.spec import DataSpec
 from ..data.fields import Image
 from ..data.sources import fashion_classes
@@ -147,7 +148,7 @@ def check_comparable(
                          "give the data that the model was trained on")
 
 def _noun(spec: DataSpec) -> str:
-    kinds = {NumbersCondition: 'numbers', MultiLabelCondition: 'labels'}
+    kinds = {CaptionCondition: 'words', NumbersCondition: 'numbers', MultiLabelCondition: 'labels'}
     return kinds.get(type(spec.conditions['label']), 'classes')
 
 def match_classes(
@@ -182,6 +183,7 @@ def _matched(value: Tensor, theirs: Condition, own: Condition) -> Tensor:
     "A value of the condition `theirs`, converted to the condition `own` with the same names"
     if isinstance(own, ClassCondition) and isinstance(theirs, ClassCondition):
         return _by_name(value, theirs.classes, own.classes)
+    if isinstance(own, CaptionCondition): return own.pick(len(value), [t or None for t in theirs.titles(value)])
     if not (isinstance(own, MultiLabelCondition) and isinstance(theirs, MultiLabelCondition)): return value
     columns = [theirs.labels.index(name) for name in own.labels]
     value = value[:, columns]
