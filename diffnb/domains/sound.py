@@ -65,7 +65,7 @@ class SoundFormat:
 
 # %% ../../nbs/domains/04_sound.ipynb #50d00009
 def read_sound(
-    item: Any,                            # path, array (n,) at the rate of `fmt`, pair (array, rate), or a `datasets` sound
+    item: Any,                            # path, array (n,) at the rate of `fmt`, (array, rate), or a `datasets` sound
     fmt: SoundFormat = SoundFormat(),
 ) -> Tensor:                              # float32 (n_samples,), in -1…1
     "Sound at the rate and length of a format; raises `InputError` for anything that is not a usable mono sound"
@@ -102,7 +102,7 @@ def _read_file(path: Path) -> tuple[np.ndarray, int]:
 
 def _check_wave(wave: np.ndarray, rate: int, fmt: SoundFormat) -> None:
     if wave.ndim != 1:
-        raise InputError(f"a sound of shape {wave.shape}, with {min(wave.shape)} channels; allowed: one channel (n,). "
+        raise InputError(f"a sound of shape {wave.shape}, with {min(wave.shape)} channels; allowed: one, (n,). "
                          "Average them with x.mean(axis), or take one")
     if rate < fmt.rate:
         raise InputError(f"a sound of {rate:,} samples per second; the format has {fmt.rate:,}, and its upper bands "
@@ -116,7 +116,7 @@ def _check_wave(wave: np.ndarray, rate: int, fmt: SoundFormat) -> None:
         raise InputError(f"a silent sound: no sample is beyond {size.max():.2g}, 0.001 is needed; remove or amplify it")
     full = size >= .9999
     flat = int((full[2:] & full[1:-1] & full[:-2]).sum())
-    if flat >= 4: raise InputError(f"a clipped sound: {flat + 2} samples at full scale in a row; record it more quietly")
+    if flat >= 4: raise InputError(f"a clipped sound: {flat + 2} samples in a row at full scale; lower its level")
 
 # %% ../../nbs/domains/04_sound.ipynb #50d0000d
 def to_spectrogram(

@@ -29,10 +29,12 @@ def say(
     "Speech from espeak-ng, as `read_sound` takes it; raises `InputError` without the program or for bad arguments"
     if not text.strip() or not (0 <= pitch <= 99 and 80 <= speed <= 450):
         raise InputError(f"text {text!r}, pitch {pitch}, speed {speed}; allowed: a word or more, 0 to 99, 80 to 450")
-    args = [need_program('espeak-ng', 'espeak-ng'), '-v', voice, '-p', str(pitch), '-s', str(speed), '--stdout', '--', text]
+    args = [need_program('espeak-ng', 'espeak-ng'), '-v', voice, '-p', str(pitch), '-s', str(speed),
+            '-a', '60', '--stdout', '--', text]                     # an amplitude of 60, of 200, leaves headroom
     done = subprocess.run(args, capture_output=True, check=False)
     if not done.stdout:
-        raise InputError(f"espeak-ng cannot say {text!r} as {voice!r} ({done.stderr.decode(errors='replace').strip()}); "
+        why = done.stderr.decode(errors='replace').strip()
+        raise InputError(f"espeak-ng cannot say {text!r} as {voice!r} ({why}); "
                          "espeak-ng --voices lists the voices")
     rate = int.from_bytes(done.stdout[24:28], 'little')         # the header of a WAV file, whose length is unknown yet
     return np.frombuffer(done.stdout[44:], np.int16), rate
