@@ -19,6 +19,7 @@ from torch import Tensor
 from ..core.types import Images, InputError, Labels, optional
 from ..core.random import rng
 from ..data.files import Skipped
+from ..data.conditions import ClassCondition
 from ..data.fields import Field, Image
 from ..data.batches import DataLoaders
 from ..evaluate.features import FeatureNet
@@ -218,7 +219,7 @@ def player(
     def element(wave: Tensor, title: str) -> str:
         data = base64.b64encode(_mp3(wave / wave.abs().max().clamp(min=1), fmt.rate)).decode()
         return (f'<figure style="display:inline-block;margin:.2em .4em"><figcaption>{title}</figcaption>'
-                f'<audio controls preload="none" aria-label="{title}" style="width:13em;height:2.2em" '
+                f'<audio controls preload="metadata" aria-label="{title}" style="width:13em;height:2.2em" '
                 f'src="data:audio/mpeg;base64,{data}"></audio></figure>')
     return _Player(''.join(element(w, html.escape(str(t))) for w, t in zip(waves, titles)))
 
@@ -270,14 +271,15 @@ def train_judge(
     seed: int = 0,                  # seed of weights and batches
 ) -> FeatureNet:
     "Frozen classifier of the training images, whose features make a space for scores"
-    classes = dls.spec.classes
+    classes = dls.spec.classes if isinstance(dls.spec.conditions.get('label'), ClassCondition) else []
     if not 2 <= len(classes) <= 10: raise InputError(f"{len(classes)} classes; a judge needs 2 to 10, called 'label'")
+    if steps < 1: raise InputError(f"steps (={steps}) must be 1 or more")
     net = FeatureNet.new(rng(seed, 'judge'), dls.spec.shape[0]).train()
     opt = torch.optim.AdamW(net.parameters(), lr)
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
     for i in range(steps):
         b = replace(dls, bs=min(bs, len(dls.train)), tfms=()).batch(i, seed)
-        F.cross_entropy(net.classify(b['image']), b['label']).backward()
+        F.cross_entropy(net.classify(b['image']), b['label'], ignore_index=-1).backward()     # -1: no class
         opt.step()
         opt.zero_grad()
         rate.step()
