@@ -117,7 +117,7 @@ def _check_wave(wave: np.ndarray, rate: int, fmt: SoundFormat) -> None:
         raise InputError(f"a silent sound: no sample is beyond {size.max():.2g}, 0.001 is needed; remove or amplify it")
     full = size >= .9999
     flat = int((full[2:] & full[1:-1] & full[:-2]).sum())
-    if flat >= 4: raise InputError(f"a clipped sound: {flat + 2} samples in a row at full scale; lower its level")
+    if flat >= 4: raise InputError(f"a clipped sound: {flat} samples in flat runs at full scale; record it lower")
 
 # %% ../../nbs/domains/04_sound.ipynb #50d0000d
 def to_spectrogram(
