@@ -149,7 +149,7 @@ def show_sounds(
     import matplotlib.pyplot as plt
     waves, n = _checked_waves(waves, fmt), len(waves)
     _check_images(images, fmt)
-    fig, axes = plt.subplots(2, n, figsize=(1.35 * n + .5, 2.6), dpi=72, squeeze=False, sharey='row')
+    fig, axes = plt.subplots(2, n, figsize=(1.35 * n + .5, 2.6), dpi=60, squeeze=False, sharey='row')
     for i, (wave, image) in enumerate(zip(waves, images)):
         top, low = axes[:, i]
         top.plot(np.arange(len(wave)) / fmt.rate, wave.numpy(), lw=.3)
