@@ -29,7 +29,7 @@ from ..denoise.denoiser import Denoiser, linear_loss, loss_by_level
 from ..sample.generate import pick_conditions, sample_from
 from .features import (FeatureNet, Features, check_images, hashes, is_fashion_mnist, known_images,
                                       load_features, random_features, read_features)
-from .distances import Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score, proportion_ci
+from .distances import Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score, mind_score, proportion_ci
 
 # %% ../../nbs/evaluate/03_scores.ipynb #481e6503
 def score_images(
@@ -51,6 +51,7 @@ def score_images(
         f, r = (read_features(p, space, spec) for p in (x, ref))
         found = density_coverage(f, r)
         made = [fd_score(f, space.mean, space.cov, f'FD {short}'), kid_score(f, r, f'KID {short}'),
+                mind_score(f, r, f'MIND {short}'),
                 proportion_ci(f'coverage {short}', found.coverage, len(r)),
                 Score(f'density {short}', found.density, math.nan, math.nan, len(f))]
         if label is not None and short == 'fashion' and isinstance(space.net, FeatureNet) and (label >= 0).any():
