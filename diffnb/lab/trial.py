@@ -35,6 +35,7 @@ from ..sample.generate import pick_conditions, sample
 from ..steer.guide import autoguide, cfg, thinned
 from ..train.unet import unet
 from ..train.optim import Muon
+from ..train.budget import warmup_stable_decay
 from ..train.loop import TrainOptions
 from ..evaluate.scores import RealImages, match_classes, match_conditions, real_images
 from ..learn.run import is_complete
@@ -43,7 +44,8 @@ from ..learn.learner import Learner
 # %% ../../nbs/lab/00_trial.ipynb #1ab00006
 train_settings: dict[str, Any] = dict(
     data='embedded', recipe='two_minutes', precond=None, corrupt=None, target=None, density=None, weight=None,
-    net=['unet', 16], opt='muon', lr=3e-3, steps=300, bs=64, cond_drop=.1, gamma=TrainOptions().gamma, precision='auto')
+    net=['unet', 16], opt='muon', lr=3e-3, lr_schedule='decay', steps=300, bs=64, cond_drop=.1,
+    gamma=TrainOptions().gamma, precision='auto')
 sample_settings: dict[str, Any] = dict(
     step=['quality'], n_steps=25, schedule=None, sigma_min=None, sigma_max=None, guide=None, weights='averaged')
 score_settings: dict[str, Any] = dict(n=500)
@@ -83,6 +85,7 @@ parts: dict[str, dict[str, Callable[..., Any]]] = {     # setting -> name -> fun
     'weight': {'eps': _given(eps_weight), 'v': _given(v_weight), 'flow': _given(flow_weight), 'min_snr': min_snr},
     'net': {'unet': lambda width=16, **kw: partial(unet, width=width, **kw)},
     'opt': {'muon': lambda **kw: partial(Muon, **kw), 'adamw': lambda **kw: partial(torch.optim.AdamW, **kw)},
+    'lr_schedule': {'decay': _given(warmup_stable_decay), 'constant': lambda: partial(warmup_stable_decay, hold=1.)},
     'step': {'euler': euler, 'heun': heun, 'multistep': multistep, 'unipc': unipc,
              'quality': lambda churn=.4, scale=1.01: scale_noise(heun(churn=churn), scale)},
     'schedule': {'karras': lambda rho=7.: karras if rho == 7 else uniform_in(power(rho)),
@@ -232,7 +235,7 @@ def trained(
     with FileLock(folder.with_suffix('.lock')):
         if is_complete(folder): learn.resume(folder)
         else:
-            learn.fit(steps=settings['steps'])
+            learn.fit(steps=settings['steps'], lr_schedule=make_part('lr_schedule', settings['lr_schedule'], here))
             learn.save(folder)
     return Model(learn, lambda steps: trained({**settings, 'steps': steps}, seed, models, here))
 
