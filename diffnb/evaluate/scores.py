@@ -29,7 +29,8 @@ from ..denoise.denoiser import Denoiser, linear_loss, loss_by_level
 from ..sample.generate import pick_conditions, sample_from
 from .features import (FeatureNet, Features, check_images, hashes, is_fashion_mnist, known_images,
                                       load_features, random_features, read_features)
-from .distances import Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score, mind_score, proportion_ci
+from .distances import (Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score,
+                                       mind_score, proportion_ci)
 
 # %% ../../nbs/evaluate/03_scores.ipynb #481e6503
 def score_images(

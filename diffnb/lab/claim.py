@@ -143,7 +143,8 @@ class Finding(NamedTuple):
     note: str = ''           # reason for the lack of a verdict, or a remark
 
     def __str__(self) -> str:
-        said = f'{self.name}: {self.verdict}, b / a {self.ratio:.3f} ({self.lo:.3f} to {self.hi:.3f}), {self.pairs} seeds'
+        numbers = f'b / a {self.ratio:.3f} ({self.lo:.3f} to {self.hi:.3f}), {self.pairs} seeds'
+        said = f'{self.name}: {self.verdict}, {numbers}'
         return '; '.join(filter(None, (said, self.note)))
 
 def decide(

@@ -71,7 +71,8 @@ def board_table(
     def number(v: float) -> str: return '' if math.isnan(v) else f'{v:.2f}'
     def cells(r: Row) -> list[str]:
         f = r.finding
-        return [f.name.replace('_', ' '), number(r.published), f'{number(f.ratio)} ({f.lo:.2f} to {f.hi:.2f})', f.verdict,
+        measured = f'{number(f.ratio)} ({f.lo:.2f} to {f.hi:.2f})'
+        return [f.name.replace('_', ' '), number(r.published), measured, f.verdict,
                 f'{r.claim.predicted} {r.claim.probability:.0%}', '' if math.isnan(r.smallest) else f'{r.smallest:.0%}',
                 str(f.pairs)]
     heads = ['claim', 'published', 'measured b / a', 'verdict', 'predicted', 'visible', 'seeds']
@@ -141,4 +142,5 @@ def agreement(
     brier = sum((r.claim.probability - hit)**2 for r, hit in zip(rows, hits)) / len(rows)
     chance = float(binomtest(signs, len(better), alternative='greater').pvalue) if better else math.nan
     return Agreement(signs, len(better), chance, sum(v in ('replicated', 'reversed') for v in verdicts),
-                     verdicts.count('replicated'), float(found[0]), float(found[1]), len(ranked), brier, sum(hits), len(rows))
+                     verdicts.count('replicated'), float(found[0]), float(found[1]), len(ranked), brier, sum(hits),
+                     len(rows))
