@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from tabulate import tabulate
 from ..core.types import InputError
 from ..core.machine import write_atomic
-from .claim import Claim, Finding, decide, run_key, smallest_effect, spread_of
-from .run import checked_record, claim_tasks, lab_pairs, lab_records
+from .claim import Claim, Finding, decide, run_key, smallest_effect, spread_of, tuned
+from .run import checked_record, lab_pairs, lab_records, lab_tasks
 
 # %% ../../nbs/lab/03_report.ipynb #1ab30006
 def save_records(
@@ -23,7 +23,7 @@ def save_records(
     file: Path | str,        # file to write, such as results.jsonl
 ) -> int:                    # number of records
     "Write the records of the claims' runs, one per line, sorted by name; records of other runs in the file stay"
-    found = {**(read_records(file) if Path(file).is_file() else {}), **lab_records(claim_tasks(claims), lab)}
+    found = {**(read_records(file) if Path(file).is_file() else {}), **lab_records(lab_tasks(claims, lab), lab)}
     text = ''.join(json.dumps(found[k], sort_keys=True) + '\n' for k in sorted(found))
     write_atomic(Path(file), lambda tmp: tmp.write_text(text, encoding='utf-8'))
     return len(found)
@@ -58,7 +58,8 @@ def _row(claim: Claim, records: Mapping[str, Mapping[str, Any]]) -> Row:
     pairs = lab_pairs(claim, records)
     both = [(a, b) for a, b in pairs.values() if a is not None and b is not None]
     spread, (a, b) = spread_of(both), (claim.published.get(k) for k in 'ab')
-    keys = run_key(claim, 'a'), run_key(claim, 'b')
+    ready = tuned(claim, records) or claim
+    keys = run_key(ready, 'a'), run_key(ready, 'b')
     mine = [r for k, r in records.items() if k.rpartition('-')[0] in keys]
     return Row(claim, decide(claim, pairs), b / a if a and b else math.nan,
                smallest_effect(spread, len(both)) if len(both) > 2 and spread > 0 else math.nan,

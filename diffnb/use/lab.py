@@ -41,7 +41,7 @@ def lab(
     "Test claims: train both arms of each with the same seeds, and compare them"
     from diffnb.core.types import InputError
     from diffnb.lab.report import agreement, board_rows, board_table, save_records
-    from diffnb.lab.run import claim_tasks, lab_records, lab_status, local, run_lab
+    from diffnb.lab.run import lab_records, lab_status, lab_tasks, local, run_lab
     if action not in ('run', 'status', 'report'):
         raise InputError(f"{action!r} is not known; allowed: run, status, report, such as diffnb_lab run claims")
     found = _read_claims(claims)
@@ -52,7 +52,7 @@ def lab(
             raise KeyboardInterrupt(f'interrupted; {lab_status(found, lab)}. The same command goes on') from None
     elif action == 'status': print(lab_status(found, lab))
     if action != 'status':
-        rows = board_rows(found, lab_records(claim_tasks(found), lab))
+        rows = board_rows(found, lab_records(lab_tasks(found, lab), lab))
         print(f'\n{board_table(rows)}\n\n{agreement(rows)}')
     if save is not None: print(f'\n{save_records(found, lab, save)} records: {save}')
 
