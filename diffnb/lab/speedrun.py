@@ -165,7 +165,7 @@ def train_entry(
         seconds = time.perf_counter() - began
         if seconds > task.seconds:
             raise InputError(f"train took {seconds:.1f} s of {task.seconds:g} s; stop earlier, for example with "
-                             "Learner.fit(minutes=.9 * seconds / 60)")
+                             "Learner.fit(minutes=.85 * seconds / 60)")
         return Entered(_draw(sample, label, seed), seconds)
 
 # %% ../../nbs/lab/04_speedrun.ipynb #1ab40015
