@@ -125,6 +125,7 @@ class Agreement(NamedTuple):
         return '\n'.join([
             f'sign: {self.signs} of {self.compared} agree (by chance {self.by_chance:.2g}); '
             f'{self.replicated} of {self.resolved} that could be told apart are replicated',
+            'rank: too few claims with published figures' if math.isnan(self.tau) else
             f'rank: Kendall tau {self.tau:.2f} over {self.ranked} claims (p = {self.tau_p:.2g})',
             f'predictions: {self.predicted} of {self.claims} verdicts as predicted, Brier score {self.brier:.3f}'])
 
