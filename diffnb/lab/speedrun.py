@@ -86,7 +86,7 @@ def _closed(path: Any, writing: bool) -> str | None:    # reason for refusing a 
     if not isinstance(path, (str, bytes, os.PathLike)): return None
     real = Path(os.path.realpath(os.fsdecode(path)))
     home = assets.parent.resolve()
-    if real.parent == assets.resolve()/'features': return 'is a frozen feature network, which scores the entry'
+    if real.parent == assets.resolve()/'features': return 'is one of the frozen feature networks'
     if real.name.startswith(('fashion_mnist_', 't10k-')) or 'fashion_mnist' in str(real) and real.suffix == '.arrow':
         return 'holds the test images'
     if writing and home in real.parents and '__pycache__' not in real.parts: return 'is part of the frozen package'
