@@ -37,7 +37,7 @@ from ..train.unet import unet
 from ..train.optim import Muon
 from ..train.budget import warmup_stable_decay
 from ..train.loop import TrainOptions
-from ..evaluate.scores import RealImages, match_classes, match_conditions, real_images
+from ..evaluate.scores import RealImages, match_classes, match_conditions, real_images, scored_number
 from ..learn.run import is_complete
 from ..learn.learner import Learner
 
@@ -162,8 +162,11 @@ def complete(
         raise InputError(f"lr is {full['lr']!r}; it must be a finite number above 0, such as 0.003")
     for k in parts:
         if full[k] is not None: make_part(k, full[k], here)
-    if full['data'] not in fashion_sources and not (Path(here)/str(full['data'])).is_dir():
-        raise InputError(f"data {full['data']!r}; allowed: {', '.join(fashion_sources)}, or a folder")
+    data = str(full['data'])
+    if ':' in data: named_function(data, here)
+    elif data not in fashion_sources and not (Path(here)/data).is_dir():
+        raise InputError(f"data {data!r}; allowed: {', '.join(fashion_sources)}, a folder, or a function of the batch "
+                         "size that returns data loaders, as 'file.py:function'")
     make_recipe(full, here)
     return full
 
@@ -182,7 +185,7 @@ def own_code(
     here: Path | str = '.',          # folder of the files that they refer to
 ) -> dict[str, str]:                 # 'file.py:function' -> hash of its source
     "Hashes of the functions that settings take from files"
-    names = [v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items() if k in parts and v]
+    names = [v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items() if v and k in (*parts, 'data')]
     return {n: hashlib.sha256(inspect.getsource(named_function(n, here)).encode()).hexdigest()[:12]
             for n in names if ':' in n}
 
@@ -196,12 +199,9 @@ def settings_hash(
 
 # %% ../../nbs/lab/00_trial.ipynb #1ab00016
 @cache
-def _data(name: str, bs: int) -> DataLoaders:
-    return open_data(name, None, bs, verbose=False)
-
-def _place(settings: Mapping[str, Any], here: Path | str) -> str:     # source of the data
-    name = settings['data']
-    return name if name in fashion_sources else str(Path(here)/name)
+def _data(name: str, bs: int, here: str) -> DataLoaders:
+    if ':' in name: return named_function(name, here)(bs)
+    return open_data(name if name in fashion_sources else str(Path(here)/name), None, bs, verbose=False)
 
 def model_name(
     settings: Mapping[str, Any],     # complete settings
@@ -219,7 +219,7 @@ def make_learner(
     "An untrained Learner with these settings"
     options = TrainOptions(cond_drop=settings['cond_drop'], gamma=settings['gamma'])
     net, opt = (make_part(k, settings[k], here) for k in ('net', 'opt'))
-    return Learner(_data(_place(settings, here), settings['bs']), net, make_recipe(settings, here), settings['lr'], opt,
+    return Learner(_data(settings['data'], settings['bs'], str(here)), net, make_recipe(settings, here), settings['lr'], opt,
                    options, seed, precision=settings['precision'])
 
 def trained(
@@ -241,8 +241,9 @@ def trained(
 
 # %% ../../nbs/lab/00_trial.ipynb #1ab00018
 @cache
-def _real(name: str, n: int) -> RealImages:
-    with redirect_stdout(StringIO()): return real_images(_data(name, 64), n)
+def _real(name: str, n: int, here: str) -> RealImages:
+    data = _data(name, 64, here)
+    with redirect_stdout(StringIO()): return real_images(data, scored_number(data, n))
 
 def _samples(model: Model, settings: Mapping[str, Any], real: RealImages, seed: int, here: Path | str) -> Any:
     denoise: Denoiser = make_part('weights', settings['weights'], here)(model)
@@ -264,7 +265,7 @@ def trial(
 ) -> dict[str, Any]:
     "Train, sample and score: values of all scores, those of real images, and the cost, as JSON"
     model, began = trained(settings, seed, models, here), time.perf_counter()
-    real = _real(_place(settings, here), settings['n'])
+    real = _real(settings['data'], settings['n'], str(here))
     x, label, n_evals = _samples(model, settings, real, seed, here)
     seconds, card = time.perf_counter() - began, model.learn.card()
     scores = real.score(x, label)
