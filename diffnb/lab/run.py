@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'claim_tasks', 'tuning_tasks', 'record_hash', 'write_run', 'checked_record', 'read_run', 'run_notebook',
            'run_task', 'record_failure', 'work', 'Job', 'Engine', 'local', 'on_cluster', 'Status', 'lab_records',
-           'spent_minutes', 'lab_status', 'lab_tasks', 'run_lab', 'lab_pairs', 'lab_findings']
+           'lab_status', 'lab_tasks', 'run_lab', 'lab_pairs', 'lab_findings']
 
 # %% ../../nbs/lab/02_run.ipynb #1ab20003
 import hashlib, json, math, os, subprocess, sys, time, traceback
@@ -272,14 +272,6 @@ def lab_records(
     found = {t.name: read_run(Path(lab)/'runs'/t.name) for t in tasks}
     return {k: v for k, v in found.items() if v is not None}
 
-def spent_minutes(
-    claim: Claim,
-    records: Mapping[str, Mapping[str, Any]],    # name of a run -> its record
-) -> float:
-    "Minutes that the runs of a claim have taken, those that it shares included"
-    own = {f'{run_key(claim, arm)}-{seed}' for arm in 'ab' for seed in claim.seeds}
-    return sum(r['seconds'] for k, r in records.items() if k in own) / 60
-
 @contextmanager
 def _locked(lab: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
@@ -349,32 +341,39 @@ class _Floor:
                  records: dict[str, dict[str, Any]]):
         self.lab, self.engine, self.watch, self.tasks, self.records = lab, engine, watch, tasks, records
         self.left, self.running, self.unrun = [t for t in tasks if t.name not in records], [], []
+        self.models = {t.name: t.model for t in self.left}           # hashes, which take time
+        claims = {t.claim.name: t.claim for t in tasks}
+        self.names = {c.name: {f'{run_key(c, arm)}-{s}' for arm in 'ab' for s in c.seeds} for c in claims.values()}
 
     def work(self) -> Status:
         "Start and collect runs until none is left; a KeyboardInterrupt ends the running ones"
         try:
+            self.fill()
             while self.left or self.running:
-                self.fill()
                 ended = [r for r in self.running if r.job.poll() is not None]
                 for r in ended: self.collect(r)
-                if not ended: time.sleep(.05)
+                if ended: self.fill()
+                else: time.sleep(.05)
         finally:
             for r in self.running: r.job.stop()
         return _status(self.tasks, self.records, len(self.unrun), self.engine.jobs)
 
     def fill(self) -> None:
         "Start runs on the free places"
-        busy = {r.task.model for r in self.running}
-        over = {c.name for c in {t.claim.name: t.claim for t in self.left}.values()
-                if spent_minutes(c, self.records) > c.minutes}
+        busy = {self.models[r.task.name] for r in self.running}
+        over = {t.claim.name for t in self.left if self.minutes(t.claim) > t.claim.minutes}
         self.unrun += [t for t in self.left if t.claim.name in over]
         self.left = [t for t in self.left if t.claim.name not in over]
         for task in list(self.left):
             if len(self.running) >= self.engine.jobs: return
-            if task.model in busy: continue
-            busy.add(task.model)
+            if self.models[task.name] in busy: continue
+            busy.add(self.models[task.name])
             self.left.remove(task)
             self.running.append(self.start(task))
+
+    def minutes(self, claim: Claim) -> float:
+        "Minutes that the runs of a claim have taken, those that it shares included"
+        return sum(r['seconds'] for k, r in self.records.items() if k in self.names[claim.name]) / 60
 
     def start(self, task: Task) -> _Running:
         "Start one run"
