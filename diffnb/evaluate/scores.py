@@ -31,7 +31,8 @@ from ..denoise.denoiser import Denoiser, linear_loss, loss_by_level
 from ..sample.generate import pick_conditions, sample_from
 from .features import (FeatureNet, Features, check_images, counted, feature_batches, hashes, is_fashion_mnist,
                                       known_images, load_features, random_features)
-from .distances import Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score, proportion_ci
+from .distances import (Score, density_coverage, fd_score, jackknife, jackknife_groups, kid_score,
+                                       mind_score, proportion_ci)
 
 # %% ../../nbs/evaluate/03_scores.ipynb #481e6503
 def score_images(
@@ -58,6 +59,7 @@ def _scores_in(space: Features, x: Tensor, spec: DataSpec, ref: Tensor, label: L
     f, r = (torch.cat(list(counted(feature_batches(p, space, spec), done))) for p in (x, ref))
     found = density_coverage(f, r)
     made = [fd_score(f, space.mean, space.cov, f'FD {short}'), kid_score(f, r, f'KID {short}'),
+            mind_score(f, r, f'MIND {short}'),
             proportion_ci(f'coverage {short}', found.coverage, len(r)),
             Score(f'density {short}', found.density, math.nan, math.nan, len(f))]
     done(len(ref))

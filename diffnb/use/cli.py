@@ -945,14 +945,24 @@ def bench(
     precision: str = 'auto',     # precision of the network: auto, fp32 or bf16
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
     force: bool = False,         # replace the results in an existing folder
+    entry: _Path | None = None,  # instead: score this Python file in the two-minute speedrun
+    against: _Path | None = None, # with --entry: lines of JSON whose last entry is to be beaten
 ) -> None:
     "Time training and sampling on this machine, against a bare loop, the layers alone and the bare network"
     from diffnb.learn.run import run_name
+    if entry is not None or against is not None: return _enter(entry, against)
     folder = Path(f'bench/{run_name(seed)}' if out is None else out)
     _check_folder(folder, force, _bench_files)
     learn = _learner(_place(data), None, net, seed, bs, 3e-3, precision, device, False)
     with _results(folder, force, _bench_files): _measure(learn, folder, pairs, seconds)
     print(f'Saved: {folder}/bench.json')
+
+def _enter(entry: str | None, against: str | None) -> None:
+    "Run an entry of the speedrun, and print its scores, the verdict and its line of JSON"
+    from diffnb.core.types import InputError
+    from diffnb.lab.speedrun import enter_command
+    if entry is None: raise InputError(f"--against {against} compares an entry; add --entry FILE")
+    enter_command(entry, against)
 
 def _measure(learn: 'Learner', folder: Path, pairs: int, seconds: float) -> None:
     "Print each measurement when it is finished, and write all of them to bench.json"
