@@ -166,6 +166,7 @@ def definition(sym):
     from nbdev.config import get_config
     sym, config = inspect.unwrap(sym), get_config()
     found = definitions(config.lib_path).get(sym.__name__, [])
+    if len(found) > 1: found = [f for f in found if sym.__doc__ and sym.__doc__ in f[2]]     # two with the same name
     if len(found) != 1:
         own = inspect.getsource(sym).strip()
         found = [f for f in found if f[2].strip() == own]
