@@ -899,7 +899,8 @@ def serve(
         demo.queue(max_size=40).launch(
             server_name=host, server_port=port, share=False, inbrowser=False, inline=False, prevent_thread_lock=True,
             quiet=True, show_error=True, max_file_size=20_000_000, theme=theme, css=_css, footer_links=[],
-            run_history=False, ssr_mode=False, mcp_server=False, enable_monitoring=False, pwa=False, state_session_capacity=100,
+            run_history=False, ssr_mode=False, mcp_server=False, enable_monitoring=False, pwa=False,
+            state_session_capacity=100,
             app_kwargs=dict(middleware=[guard], openapi_url=None))
         yield f'http://{"localhost" if local else host}:{port}/'
     finally:
