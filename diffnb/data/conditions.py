@@ -297,17 +297,17 @@ class NumbersCondition(MultiLabelCondition):
 def caption_words(
     text: str,               # caption in any script
 ) -> list[str]:
-    "Words of a caption in lower case and in its order: runs of letters, their marks, and digits"
+    "Words of a caption, in order and in lower case: runs of letters with their marks, and of digits"
     whole = unicodedata.normalize('NFKC', text).casefold()
     parts = ''.join(c if unicodedata.category(c)[0] in 'LMN' else ' ' for c in whole).split()
-    return [w for w in parts if any(map(str.isalnum, w))]            # marks alone, as in an emoji, are no word
+    return [w for w in parts if any(map(str.isalnum, w))]            # marks alone, as in an emoji, are not a word
 
 @dataclass(frozen=True)
 class CaptionCondition(Condition):
-    "Words of a caption, int64 (B, most), indices into the vocabulary and then -1; a row of -1 is missing"
+    "Words of a caption, int64 (B, most), as indices into the vocabulary, padded with -1; a row of -1 is missing"
     words: tuple[str, ...] = ()    # vocabulary
     most: int = 1                  # largest number of words in a caption
-    n_slopes: ClassVar[int] = 2000 # number of words, the first ones, that shift the mean of a `GaussianPrior`
+    n_slopes: ClassVar[int] = 2000 # how many words, from the first on, shift the mean of a `GaussianPrior`
 
     @property
     def names(self) -> Sequence[str]:
@@ -362,7 +362,7 @@ class CaptionCondition(Condition):
         return [' '.join(self.words[i] for i in row if i >= 0) for row in value.tolist()]
 
     def embed(self, value: Tensor, table: Tensor) -> Tensor:
-        "Sum of the words' table rows, divided by the root of their number; the last row for a missing caption"
+        "Sum of the words' table rows, divided by the square root of their number; the last row if it is missing"
         there = (value >= 0).to(table.dtype)
         rows = F.embedding(value.clamp(min=0), table) * there[..., None]
         mean = rows.sum(1) / there.sum(1, keepdim=True).clamp(min=1).sqrt()     # as large as one row

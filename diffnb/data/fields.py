@@ -323,7 +323,7 @@ class Captions(Field):
     def __init__(self,
         words: Sequence[str] = (),   # vocabulary; (): that of the training captions, most frequent first
         most: int | None = None,     # largest number of words in a caption; None: that of the training captions
-        min_count: int = 1,          # words of fewer training captions are left out; 1: an unknown word is an error
+        min_count: int = 1,          # words in fewer training captions are left out; 1: an unknown word is an error
     ):
         if isinstance(words, str): raise InputError(f"words {brief(words)!r} are one string; give a list of words")
         if most is not None and most < 1: raise InputError(f"most (={most}) must be 1 or more")
@@ -334,7 +334,7 @@ class Captions(Field):
         self.words, self.most, self.min_count = tuple(words), most, min_count
 
     def setup(self, items: Iterable[Any]) -> 'Captions':
-        "Field with the words and the length of these captions, unless given"
+        "Field with the vocabulary and largest length of these captions, unless they were given"
         if self.words: return self
         found = [caption_words(v) for v in column_values(items) if isinstance(v, str)]
         n_captions = Counter(w for caption in found for w in set(caption))

@@ -36,7 +36,7 @@ _part_names = {0x200d: '', 0xfe0f: '', 0x2640: 'female', 0x2642: 'male',   # joi
 def emoji_caption(
     points: Sequence[int],     # code points of one emoji
 ) -> str | None:
-    "Names of the code points in lower case; None for a flag, or if this Python's Unicode lacks a name"
+    "Names of the code points in lower case; None for a flag or for a character that this Python has no name for"
     flag = any(0x1f1e6 <= p <= 0x1f1ff or p >= 0xe0000 for p in points)   # letters of a country have no name in words
     names = [_part_names.get(p) if len(points) > 1 else None for p in points]
     found = [unicodedata.name(chr(p), None) if name is None else name for p, name in zip(points, names)]
@@ -86,10 +86,10 @@ def split_combinations(
     captions: Sequence[str],       # caption of each item
     held_out: float = .1,          # share of items to hold out, between 0 and 1
     always: Sequence[str] = (),    # captions to hold out first; each of their words stays in training at least once
-    times: int = 2,                # number of training captions that keep each word of the other held-out ones
+    times: int = 2,                # smallest number of training captions with each word of the other held-out ones
     seed: int = 0,                 # selects one of the random splits
 ) -> Splitter:
-    "Splitter that holds out new combinations of known words; raises `InputError` for a combination that it cannot"
+    "Splitter that holds out new combinations of known words; raises `InputError` for one that cannot be held out"
     if not 0 < held_out < 1: raise InputError(f"held_out (={held_out}) must be above 0 and below 1")
     bags = [frozenset(caption_words(c)) for c in captions]
     items, held = Counter(bags), set()
@@ -124,7 +124,7 @@ def emoji_loaders(
     bs: int = 64,                     # items in a training batch
     seed: int = 0,                    # selects the held-out combinations besides `emoji_held_out`
 ) -> DataLoaders:
-    "Data loaders for the emoji of a font, RGB on white, with captions as `label`; a tenth are held-out combinations"
+    "Data loaders for the emoji of a font, RGB on white, captions as `label`; a tenth, new combinations, is held out"
     pictures = emoji_pictures(font)
     captions = list(pictures)
     block = DataBlock(fields={'image': Image(mode='RGB', size=size), 'label': Captions()},
@@ -139,7 +139,7 @@ emoji_unet = partial(unet, patch_size=4, channels=(64, 128), inner=1)
 
 # %% ../../nbs/domains/03_emoji.ipynb #e303011c
 class WordReader:
-    "Linear regression from untrained features of a picture to the words of its caption, which measures agreement"
+    "Linear regression from untrained features of a picture to the words of its caption; measures how well they agree"
     def __init__(self,
         data: DataLoaders,       # captioned pictures in memory; only the training items are used
         ridge: float = .1,       # weight of the penalty on the coefficients, relative to the mean feature
@@ -180,7 +180,7 @@ class WordReader:
         x: Images,               # pictures in the range of the data, (N, C, H, W)
         captions: Tensor,        # caption of each picture, int64 (N, most), all different
     ) -> Tensor:                 # int64 (N,)
-        "Number of other pictures' captions that agree better with each picture than its own; 0: the own is found"
+        "For each picture, the number of other captions that agree better with it than its own; 0: its own is found"
         if len(x) != len(captions):
             raise InputError(f"{len(x)} pictures and {len(captions)} captions; give one for each")
         found = self.agreement(x, captions)

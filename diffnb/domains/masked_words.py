@@ -55,7 +55,7 @@ def hidden_bits(
     x0: Images,                    # words as one-hot images in 0…1
     x: Images,                     # the same with k letters hidden, where k is uniform in 1…length for each word
 ) -> Tensor:                       # (B,), differentiable
-    "Upper bound on -log2 p for each word, unbiased estimate: bits of the hidden letters times length / k"
+    "Unbiased estimate of an upper bound on -log2 p of each word: bits of the hidden letters times length / k"
     cost = -log_prob(x).gather(-1, x0.argmax(1).mT).sum((1, 2))        # visible letters cost 0
     return cost * x.shape[-1] / (x.sum((1, 2)) == 0).sum(1) / math.log(2)
 
@@ -117,7 +117,7 @@ def unhide(
     restore: Callable[..., Images],        # restore(x, level) -> probabilities, (B, n_symbols, 1, length)
     start: Images,                         # one-hot images in 0…1, all 0 at hidden letters; zeros: from nothing
     spec: DataSpec,
-    n_steps: int = 12,                     # steps; the length reveals one letter at a time, fewer reveal several
+    n_steps: int = 12,                     # steps; as many as letters reveal one at a time, fewer reveal several
     seed: int = 0,                         # seed of the order and the letters
 ) -> Images:                               # one-hot images without hidden letters
     "Words from hidden letters by cold diffusion; visible letters stay. Raises `InputError` for images that do not fit"
@@ -150,7 +150,7 @@ class NextLetter(nn.Module):
         return torch.where(over, before.log(), logits)
 
     def bits(self, words: Tensor) -> Tensor:           # symbols, int64 (B, length) -> (B,)
-        "-log2 of the probability of each word, exact; the empty word counts as one"
+        "-log2 of the probability of each word, exact; the empty word counts as a word"
         return -self.log_prob(words).gather(-1, words[..., None]).sum((1, 2)) / math.log(2)
 
     @torch.no_grad()

@@ -47,7 +47,7 @@ class SoundFormat:
 
     @property
     def n_samples(self) -> int:
-        "Samples of a sound"
+        "Number of samples in a sound"
         return (self.n_frames - 1) * self.hop
 
     @property
@@ -177,7 +177,7 @@ def invert_mel(
     fmt: SoundFormat = SoundFormat(),
     n_iter: int = 60,                     # multiplicative updates
 ) -> Tensor:                              # (B, window/2 + 1, n_frames)
-    "Power of each frequency whose mel bands are close to `power` in the Kullback-Leibler divergence"
+    "Power of each frequency, such that its mel bands are close to `power` in the Kullback-Leibler divergence"
     bands = optional('librosa').filters.mel(sr=fmt.rate, n_fft=fmt.window, n_mels=fmt.n_bands)
     bank, tiny = torch.from_numpy(bands).to(power), 1e-9
     total, found = bank.sum(0)[:, None] + tiny, bank.T @ power + tiny
@@ -190,7 +190,7 @@ def to_sound(
     n_iter: int = 32,                     # iterations of Griffin and Lim
     seed: int = 0,                        # seed of the first phases
 ) -> Tensor:                              # sounds, float32 (B, n_samples)
-    "Sounds of spectrograms; they can go a little beyond -1…1. Raises `InputError` for another shape"
+    "Sounds of spectrograms, which may go a little beyond -1…1; raises `InputError` for spectrograms of another shape"
     librosa = optional('librosa')
     _check_images(x, fmt)
     decibels = fmt.low + (x[:, 0].detach().float().cpu().clamp(-1, 1) + 1) / 2 * (fmt.high - fmt.low)
@@ -270,7 +270,7 @@ def train_judge(
     lr: float = 3e-3,               # peak learning rate
     seed: int = 0,                  # seed of weights and batches
 ) -> FeatureNet:
-    "Frozen classifier of the training images, whose features make a space for scores"
+    "Frozen classifier of the training images, whose features serve as a feature space for scores"
     classes = dls.spec.classes if isinstance(dls.spec.conditions.get('label'), ClassCondition) else []
     if not 2 <= len(classes) <= 10: raise InputError(f"{len(classes)} classes; a judge needs 2 to 10, called 'label'")
     if steps < 1: raise InputError(f"steps (={steps}) must be 1 or more")

@@ -30,7 +30,7 @@ def say(
     if not text.strip() or not (0 <= pitch <= 99 and 80 <= speed <= 450):
         raise InputError(f"text {text!r}, pitch {pitch}, speed {speed}; allowed: a word or more, 0 to 99, 80 to 450")
     args = [need_program('espeak-ng', 'espeak-ng'), '-v', voice, '-p', str(pitch), '-s', str(speed),
-            '-a', '60', '--stdout', '--', text]                     # an amplitude of 60, of 200, leaves headroom
+            '-a', '60', '--stdout', '--', text]                     # an amplitude of 60 (of 200) leaves headroom
     done = subprocess.run(args, capture_output=True, check=False)
     if not done.stdout:
         why = done.stderr.decode(errors='replace').strip()

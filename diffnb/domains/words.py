@@ -107,7 +107,7 @@ class Alphabet:
         return torch.cdist(spec.check(x)[:, :, 0].mT, self.points(spec).to(x)).argmin(-1)
 
     def size(self, symbols: Tensor) -> Tensor:         # symbols: integers (N, length)
-        "Letters of each word plus 1 for its end, int64 (N,): the unit of bits per letter"
+        "Letters of each word plus 1 for its end, int64 (N,): the divisor for bits per letter"
         return (symbols == self.end).logical_not().long().cumprod(1).sum(1) + 1
 
 # %% ../../nbs/domains/07_words.ipynb #05d0000a
@@ -226,9 +226,9 @@ def bound_recipe(
     mean: float = math.log(1.3),   # mean of ln(sigma / std) in training
     std: float = 1.,               # standard deviation of ln(sigma / std) in training
     sigma_min: float = .15,        # lowest level of sampling and of the bound, in standard deviations of the data
-    sigma_max: float = 40.,        # highest level of both
+    sigma_max: float = 40.,        # highest level of sampling and of the bound, in the same unit
 ) -> Recipe:
-    "Recipe for `NoisyLetters` whose loss is the likelihood bound in nats per pixel, whatever density is used"
+    "Recipe for `NoisyLetters` whose loss is the likelihood bound in nats per pixel, for any density of levels"
     def weight(sigma: Tensor) -> Tensor:                      # 1 / (sigma^2 p(ln sigma)), at most e^12 times the least
         off = (sigma.log() - mean)**2 / (2 * std**2)
         return sigma**-2 * off.clamp(max=12).exp() * std * (2 * math.pi)**.5
@@ -242,11 +242,11 @@ def gaussian_bits(
     alphabet: Alphabet,
     spec: DataSpec,
     levels: tuple[float, float],   # lowest and highest noise level, in pixel units
-    n_levels: int = 16,            # levels per word, one in each of as many equal parts of ln(sigma)
+    n_levels: int = 16,            # levels per word, one in each of `n_levels` equal parts of ln(sigma)
     seed: int = 0,                 # seed of levels and noise
     bs: int = 512,                 # words denoised at once
 ) -> Tensor:                       # float64 (3, N); their sum is the bound
-    "Upper bound on -log2 p for each word, unbiased estimate: start, errors at all levels, reconstruction"
+    "Unbiased estimate of an upper bound on -log2 p of each word, in three terms: start, errors, reconstruction"
     lo, hi = levels
     if not 0 < lo < hi < math.inf:
         raise InputError(f"levels (={levels}) must be finite and satisfy 0 < lowest < highest")
