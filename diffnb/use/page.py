@@ -35,7 +35,7 @@ class Guard:
     def __init__(self,
         app: Any,                    # the application behind it
         room: str | Path,            # folder for temporary files
-        hosts: Sequence[str] = (),   # names under which the page may be called; empty: any
+        hosts: Sequence[str] = (),   # allowed host names of the page; empty: any
     ): self.app, self.room, self.hosts = app, Path(room), hosts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -115,7 +115,7 @@ class Session:
     closed: bool = False
 
     def begin(self, kind: str) -> threading.Event:
-        "Stop earlier work of this kind; a new event that stops the new work"
+        "Stop earlier work of this kind, and return an event that stops the new work"
         self.stop(kind)
         self.work[kind] = threading.Event()
         if self.closed: self.work[kind].set()
@@ -146,7 +146,7 @@ class Sessions:
     def of(self,
         key: str | None,     # key of a tab
     ) -> Session:
-        "Session of a tab; a new one if it is not known"
+        "Session of a tab; a new one if the key is unknown"
         key = str(key)[:64]
         with self.lock:
             found = self.known.pop(key, None) or Session(self.model, {self.model.name: self.model})
@@ -279,8 +279,8 @@ class Page:
         event: Any,                  # event of a component, such as `button.click`
         work: Callable[..., Any],    # generator function (session, *values) -> values of the outputs
         inputs: Sequence[Any], outputs: Sequence[Any],
-        kind: str = 'picture',       # work that shares a queue
-        most: int = 3,               # work of this kind that runs at once
+        kind: str = 'picture',       # name of a queue for work of this kind
+        most: int = 3,               # largest number of such calls at once
     ) -> Any:
         "Call `work` with the session of the tab whenever the event happens"
         gr = self.gr
@@ -340,7 +340,7 @@ def _make_tab(page: Page) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             gr.HTML('<p class="hint">Pictures appear out of noise, step by step.</p>')
-            classes = page.class_box('Classes', 'What to make: the pictures take turns; leave it empty for all.', True,
+            classes = page.class_box('Classes', 'What to make, one class after the other; leave it empty for all.', True,
                                      'ankle boot')
             n, guidance = page.slider('n', 'Pictures'), page.slider('guidance', 'Guidance', .25)
             steps, seed = page.slider('steps', 'Steps'), page.seed()
