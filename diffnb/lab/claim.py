@@ -35,16 +35,16 @@ class Claim:
     margin: float = .1                # ratios within 1 ± margin count as equal
     smallest: float = .1              # smallest relative difference that these seeds are expected to show
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)   # training seeds, three or more
-    minutes: float = 30.              # limit on the time of all runs together; runs beyond are not begun
+    minutes: float = 30.              # limit on the time of all runs together; runs beyond it are not started
     experiment: str = 'trial'         # 'trial', 'file.py:function' or 'file.ipynb'
     note: str = ''                    # differences from the published setting
-    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)   # a setting and values to choose from, per arm
+    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)   # setting -> values from which each arm chooses
     tune_seeds: tuple[int, ...] = (101,)    # seeds for that choice, other than `seeds`
     here: Path = Path('.')            # folder of the file
-    choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)   # arm -> chosen value, by `tuned`
+    choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)   # arm -> chosen value, set by `tuned`
 
     def arm(self, name: str) -> dict[str, Any]:
-        "All settings of arm 'a' or 'b'; of a trial, with the defaults"
+        "All settings of arm 'a' or 'b'; for a trial, with the defaults"
         own = {**self.base, **{'a': self.a, 'b': self.b}[name], **self.choices.get(name, {})}
         return complete(own, self.here) if self.experiment == 'trial' else own
 
@@ -66,7 +66,7 @@ def notebook_parameters(
     raise InputError(f"{path} has no cell that begins with '#| parameters'; write one that assigns each parameter, "
                      "such as scale = 1.")
 
-def _allowed(claim: Claim) -> list[str]:     # settings of an experiment that is no trial
+def _allowed(claim: Claim) -> list[str]:     # settings of an experiment other than a trial
     if claim.experiment.endswith('.ipynb'): return list(notebook_parameters(claim.here/claim.experiment))
     if ':' not in claim.experiment:
         raise InputError(f"experiment {claim.experiment!r} is not known; allowed: trial, 'file.py:function' or "
@@ -90,7 +90,7 @@ metrics = tuple(f'{kind} {space}' for kind in ('FD', 'MIND') for space in ('fash
 def read_claim(
     path: Path | str,        # a JSON file
 ) -> Claim:
-    "The claim of a file; raises `InputError` if it is incomplete, or if it could not be decided"
+    "The claim of a file; raises `InputError` if it is incomplete, or could not lead to a verdict"
     path = Path(path)
     if not path.is_file(): raise InputError(f"there is no claim {path}; write one, or give the path of a JSON file")
     try: found = json.loads(path.read_text(encoding='utf-8'))
@@ -159,8 +159,8 @@ def tuning_variants(
 def tuned(
     claim: Claim,
     records: Mapping[str, Mapping[str, Any]],    # name of a run, HASH-SEED -> its record
-) -> Claim | None:           # None: runs of the tuning are missing, or all of an arm failed
-    "The claim with the value of lowest mean log score in each arm; the claim itself if nothing is tuned"
+) -> Claim | None:           # None: runs of the tuning are missing, or all runs of an arm failed
+    "The claim with the best value for each arm, by mean log score; the claim itself if nothing is tuned"
     if not claim.tune: return claim
     chosen: dict[str, Mapping[str, Any]] = {}
     for arm in 'ab':
@@ -215,7 +215,7 @@ def smallest_effect(
     n: int,                  # number of seeds, 3 or more
     power: float = .8,       # probability of a verdict for an effect of this size
 ) -> float:                  # relative difference, such as 0.1 for a b that is lower by 10 %
-    "The smallest effect that n seeds show with a given probability, by the noncentral t distribution"
+    "The smallest effect that n seeds detect with a given probability, by the noncentral t distribution"
     from scipy.optimize import brentq
     from scipy.stats import nct
     if n < 3: raise InputError(f"{n} seeds never give a verdict; give 3 or more")
