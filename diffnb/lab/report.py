@@ -43,8 +43,8 @@ class Row(NamedTuple):
     claim: Claim
     finding: Finding
     published: float         # published score of b / that of a; NaN without figures
-    smallest: float          # smallest effect that these runs show in four cases of five; NaN for fewer than 3 pairs
-    seconds: float           # time of the runs, those shared with other claims included
+    smallest: float          # smallest effect that these runs detect in four of five cases; NaN for fewer than 3 pairs
+    seconds: float           # time of the runs, including those shared with other claims
     hashes: tuple[str, str]  # hashes of the settings of a and b
 
 def board_rows(
@@ -109,11 +109,11 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
 # %% ../../nbs/lab/03_report.ipynb #1ab30010
 class Agreement(NamedTuple):
     "Agreement of the measured with the published effects, and of both with the predictions"
-    signs: int               # claims that b is better whose measured ratio is below 1
-    compared: int            # claims that b is better with a measured ratio
-    by_chance: float         # probability of that many or more agreements by coin tosses
-    resolved: int            # of these claims, those with the verdict replicated or reversed
-    replicated: int          # of these claims, those replicated
+    signs: int               # claims "b is better" whose measured ratio is below 1
+    compared: int            # claims "b is better" that have a measured ratio
+    by_chance: float         # probability of at least that many agreements by coin tosses
+    resolved: int            # number of these with the verdict replicated or reversed
+    replicated: int          # number of these with the verdict replicated
     tau: float               # Kendall's rank correlation of published and measured log ratios; NaN for fewer than 3
     tau_p: float             # its p-value
     ranked: int              # claims with both ratios
