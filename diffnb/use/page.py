@@ -340,7 +340,7 @@ def _make_tab(page: Page) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             gr.HTML('<p class="hint">Pictures appear out of noise, step by step.</p>')
-            classes = page.class_box('Classes', 'What to make, one class after the other; leave it empty for all.', True,
+            classes = page.class_box('Classes', 'What to make, one after the other; leave it empty for all.', True,
                                      'ankle boot')
             n, guidance = page.slider('n', 'Pictures'), page.slider('guidance', 'Guidance', .25)
             steps, seed = page.slider('steps', 'Steps'), page.seed()
