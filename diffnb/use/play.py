@@ -477,7 +477,7 @@ max_files, max_entries = 500, 100_000      # of one upload; below a folder
 def read_pictures(
     files: Any,          # paths of uploaded files
 ) -> tuple[list[PILImage.Image], list[str]]:
-    "Small copies of uploaded pictures, and a line for each that cannot be read; raises `InputError` without two"
+    "Small copies of uploaded pictures, and a line for each that cannot be read; raises `InputError` for under two"
     paths, found, lost = list(files) if isinstance(files, (list, tuple)) else [], [], []
     if len(paths) < 2: raise InputError(f"{count(len(paths), 'picture')} given; choose 2 or more, ten are a good start")
     if len(paths) > max_files: raise InputError(f"{len(paths):,} pictures; allowed: {max_files}. Use a folder instead")
