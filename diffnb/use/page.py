@@ -882,7 +882,7 @@ def serve(
     host: str = '127.0.0.1',     # address to listen on
     port: int | None = None,     # port; None: the first free one from 7860; 0: any free one
 ) -> Iterator[str]:              # address of the page
-    "Context in which the page is open; its temporary files are deleted at the end. Raises `InputError` for a port in use"
+    "Context with the page open; its temporary files are deleted at the end. Raises `InputError` for a port in use"
     gr = _gradio()
     from PIL import Image as PILImage
     from starlette.middleware import Middleware
