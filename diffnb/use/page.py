@@ -345,7 +345,7 @@ def _make_tab(page: Page) -> None:
             n, guidance = page.slider('n', 'Pictures'), page.slider('guidance', 'Guidance', .25)
             steps, seed = page.slider('steps', 'Steps'), page.seed()
             how = gr.Radio(list(views), value=next(iter(views)), label='Show while it is made',
-                           info="The picture inside its noise, or the finished picture as the model guesses it so far.")
+                           info="The picture in its noise, or the model's current guess of the finished picture.")
             with gr.Row():
                 go = gr.Button('Make', variant='primary', elem_id='make-go')
                 again = gr.Button('Others', elem_id='make-again')
@@ -510,7 +510,7 @@ def _repair_tab(page: Page) -> None:
             gr.HTML('<p class="hint">Bring a photograph: it is fitted to the size of the model, then repaired.</p>')
             sources, photo = _sources(page, 'repair'), gr.HTML(elem_id='repair-photo')
             what = gr.Radio(list(_repairs), value=next(iter(_repairs)), label='What is wrong with it',
-                            info='A spoiled part is drawn anew; grain is removed; or the whole picture is varied.',
+                            info='A spoiled part is redrawn, grain is removed, or the whole picture is varied.',
                             elem_id='repair-what')
             part = gr.Dropdown(list(parts), value=parts[0], label='Part', info='Where the spoiled part is.',
                                filterable=False)
@@ -620,7 +620,7 @@ def _train_tab(page: Page) -> None:
                             elem_id='train-data')
             upload = gr.UploadButton('Choose your pictures', file_count='multiple', file_types=['image'], visible=False,
                                      elem_id='train-upload')
-            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; a folder in it for each class.',
+            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; its subfolders, if any, are the classes.',
                                 visible=False, max_length=1000, elem_id='train-folder')
             said = gr.HTML(elem_id='train-said')
             size = page.slider('size', 'Size of the pictures', 4, visible=False)
@@ -754,7 +754,7 @@ def _score_view(found: Any, n: int) -> str:
     head = '<th></th><th scope="col">model</th><th scope="col">floor: real pictures</th>'
     return (f'<table class="scores"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
             f'<p class="hint" role="status">{n} pictures each, with 95 % intervals. Pictures are made in 12 steps '
-            'here, so <code>diffnb_eval</code>, with 25, finds better ones.</p>')
+            'here, so <code>diffnb_eval</code>, with 25, gives better scores.</p>')
 
 # %% ../../nbs/use/05_page.ipynb #91a5001b
 _contrast = dict(       # Gradio's theme, darkened until text has a contrast of 4.5 or more (WCAG 2.2, 1.4.3)
