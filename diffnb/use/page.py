@@ -620,7 +620,7 @@ def _train_tab(page: Page) -> None:
                             elem_id='train-data')
             upload = gr.UploadButton('Choose your pictures', file_count='multiple', file_types=['image'], visible=False,
                                      elem_id='train-upload')
-            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; its subfolders, if any, are the classes.',
+            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; its subfolders become classes.',
                                 visible=False, max_length=1000, elem_id='train-folder')
             said = gr.HTML(elem_id='train-said')
             size = page.slider('size', 'Size of the pictures', 4, visible=False)
