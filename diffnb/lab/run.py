@@ -359,7 +359,7 @@ class _Floor:
         return _status(self.tasks, self.records, len(self.unrun), self.engine.jobs)
 
     def fill(self) -> None:
-        "Start runs until all places are taken"
+        "Start runs while places are free"
         busy = {self.models[r.task.name] for r in self.running}
         over = {t.claim.name for t in self.left if self.minutes(t.claim) > t.claim.minutes}
         self.unrun += [t for t in self.left if t.claim.name in over]
