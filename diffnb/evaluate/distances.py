@@ -29,7 +29,7 @@ def frechet(
     mean2: Tensor, cov2: Tensor,    # mean and covariance of the other Gaussian
     root1: Tensor | None = None,    # square root of cov1; None: computed
 ) -> float:
-    "Fréchet distance of two Gaussians (Dowson and Landau 1982), 0 or more, in the unit of the features squared"
+    "Fréchet distance between two Gaussians (Dowson and Landau 1982), 0 or more, in the unit of the features squared"
     if not all(v.isfinite().all() for v in (mean1, cov1, mean2, cov2)):
         raise InputError("a mean or covariance contains NaN or infinity; a distance needs finite features of two "
                          "images or more in each set")
@@ -207,7 +207,7 @@ def mind_score(
     d, n_groups = f.shape[1], 20
     parts = jackknife_groups(torch.arange(len(f)), n_groups)
     groups = torch.cat([torch.full((len(p),), g) for g, p in enumerate(parts)])[torch.cat(parts).argsort()]
-    if not f.isfinite().all(): jackknife_groups(f)                          # its message says how many are not
+    if not f.isfinite().all(): jackknife_groups(f)                          # raises an error that says how many are not
     u = torch.randn(directions, d, generator=rng(0, 'directions'), dtype=torch.float64)
     u = u / u.norm(dim=1, keepdim=True)
     sums = torch.stack([_leave_outs(f @ b.T, groups, ref @ b.T, n_groups) for b in u.split(100)]).sum(0)

@@ -83,7 +83,7 @@ def write_run(
 
 def checked_record(
     text: str,               # a record as JSON
-    where: str,              # its place, for the message
+    where: str,              # where it is, for the message
 ) -> dict[str, Any]:
     "The record; raises `InputError` if it is damaged or was changed after it was written"
     try: record = json.loads(text)
@@ -359,7 +359,7 @@ class _Floor:
         return _status(self.tasks, self.records, len(self.unrun), self.engine.jobs)
 
     def fill(self) -> None:
-        "Start runs on the free places"
+        "Start runs while places are free"
         busy = {self.models[r.task.name] for r in self.running}
         over = {t.claim.name for t in self.left if self.minutes(t.claim) > t.claim.minutes}
         self.unrun += [t for t in self.left if t.claim.name in over]
@@ -372,7 +372,7 @@ class _Floor:
             self.running.append(self.start(task))
 
     def minutes(self, claim: Claim) -> float:
-        "Minutes that the runs of a claim have taken, those that it shares included"
+        "Minutes that the runs of a claim have taken, including those that it shares"
         return sum(r['seconds'] for k, r in self.records.items() if k in self.names[claim.name]) / 60
 
     def start(self, task: Task) -> _Running:

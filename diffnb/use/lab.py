@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/use/06_lab.ipynb #1ab60006
 def _read_claims(paths: 'list[str]') -> 'list[Claim]':
-    "Claims of files, or of all JSON files of folders; raises `InputError` for none, or two of one name"
+    "Claims of files, or of all JSON files in folders; raises `InputError` for none, or for two of the same name"
     from diffnb.core.types import InputError
     from diffnb.lab.claim import read_claim
     files = [f for p in map(Path, paths) for f in (sorted(p.glob('*.json')) if p.is_dir() else [p])]

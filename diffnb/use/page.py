@@ -35,7 +35,7 @@ class Guard:
     def __init__(self,
         app: Any,                    # the application behind it
         room: str | Path,            # folder for temporary files
-        hosts: Sequence[str] = (),   # names under which the page may be called; empty: any
+        hosts: Sequence[str] = (),   # allowed host names of the page; empty: any
     ): self.app, self.room, self.hosts = app, Path(room), hosts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -115,7 +115,7 @@ class Session:
     closed: bool = False
 
     def begin(self, kind: str) -> threading.Event:
-        "Stop earlier work of this kind; a new event that stops the new work"
+        "Stop earlier work of this kind, and return an event that stops the new work"
         self.stop(kind)
         self.work[kind] = threading.Event()
         if self.closed: self.work[kind].set()
@@ -146,7 +146,7 @@ class Sessions:
     def of(self,
         key: str | None,     # key of a tab
     ) -> Session:
-        "Session of a tab; a new one if it is not known"
+        "Session of a tab; a new one if the key is unknown"
         key = str(key)[:64]
         with self.lock:
             found = self.known.pop(key, None) or Session(self.model, {self.model.name: self.model})
@@ -279,8 +279,8 @@ class Page:
         event: Any,                  # event of a component, such as `button.click`
         work: Callable[..., Any],    # generator function (session, *values) -> values of the outputs
         inputs: Sequence[Any], outputs: Sequence[Any],
-        kind: str = 'picture',       # work that shares a queue
-        most: int = 3,               # work of this kind that runs at once
+        kind: str = 'picture',       # name of a queue for work of this kind
+        most: int = 3,               # largest number of such calls at once
     ) -> Any:
         "Call `work` with the session of the tab whenever the event happens"
         gr = self.gr
@@ -340,12 +340,12 @@ def _make_tab(page: Page) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             gr.HTML('<p class="hint">Pictures appear out of noise, step by step.</p>')
-            classes = page.class_box('Classes', 'What to make: the pictures take turns; leave it empty for all.', True,
+            classes = page.class_box('Classes', 'What to make, one after the other; leave it empty for all.', True,
                                      'ankle boot')
             n, guidance = page.slider('n', 'Pictures'), page.slider('guidance', 'Guidance', .25)
             steps, seed = page.slider('steps', 'Steps'), page.seed()
             how = gr.Radio(list(views), value=next(iter(views)), label='Show while it is made',
-                           info="The picture inside its noise, or the finished picture as the model guesses it so far.")
+                           info="The picture in its noise, or the model's current guess of the finished picture.")
             with gr.Row():
                 go = gr.Button('Make', variant='primary', elem_id='make-go')
                 again = gr.Button('Others', elem_id='make-again')
@@ -510,7 +510,7 @@ def _repair_tab(page: Page) -> None:
             gr.HTML('<p class="hint">Bring a photograph: it is fitted to the size of the model, then repaired.</p>')
             sources, photo = _sources(page, 'repair'), gr.HTML(elem_id='repair-photo')
             what = gr.Radio(list(_repairs), value=next(iter(_repairs)), label='What is wrong with it',
-                            info='A spoiled part is drawn anew; grain is removed; or the whole picture is varied.',
+                            info='A spoiled part is redrawn, grain is removed, or the whole picture is varied.',
                             elem_id='repair-what')
             part = gr.Dropdown(list(parts), value=parts[0], label='Part', info='Where the spoiled part is.',
                                filterable=False)
@@ -620,7 +620,7 @@ def _train_tab(page: Page) -> None:
                             elem_id='train-data')
             upload = gr.UploadButton('Choose your pictures', file_count='multiple', file_types=['image'], visible=False,
                                      elem_id='train-upload')
-            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; a folder in it for each class.',
+            folder = gr.Textbox(label='Folder', info='Path of a folder with pictures; its subfolders become classes.',
                                 visible=False, max_length=1000, elem_id='train-folder')
             said = gr.HTML(elem_id='train-said')
             size = page.slider('size', 'Size of the pictures', 4, visible=False)
@@ -754,7 +754,7 @@ def _score_view(found: Any, n: int) -> str:
     head = '<th></th><th scope="col">model</th><th scope="col">floor: real pictures</th>'
     return (f'<table class="scores"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
             f'<p class="hint" role="status">{n} pictures each, with 95 % intervals. Pictures are made in 12 steps '
-            'here, so <code>diffnb_eval</code>, with 25, finds better ones.</p>')
+            'here, so <code>diffnb_eval</code>, with 25, gives better scores.</p>')
 
 # %% ../../nbs/use/05_page.ipynb #91a5001b
 _contrast = dict(       # Gradio's theme, darkened until text has a contrast of 4.5 or more (WCAG 2.2, 1.4.3)
@@ -882,7 +882,7 @@ def serve(
     host: str = '127.0.0.1',     # address to listen on
     port: int | None = None,     # port; None: the first free one from 7860; 0: any free one
 ) -> Iterator[str]:              # address of the page
-    "Context in which the page is open; its temporary files go away at the end. Raises `InputError` for a port in use"
+    "Context with the page open; its temporary files are deleted at the end. Raises `InputError` for a port in use"
     gr = _gradio()
     from PIL import Image as PILImage
     from starlette.middleware import Middleware
