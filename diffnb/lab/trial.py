@@ -185,7 +185,8 @@ def own_code(
     here: Path | str = '.',          # folder of the files that they refer to
 ) -> dict[str, str]:                 # 'file.py:function' -> hash of its source
     "Hashes of the functions that settings take from files"
-    names = [v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items() if v and k in (*parts, 'data')]
+    named = [v for k, v in settings.items() if v and k in (*parts, 'data')]
+    names = [v[0] if isinstance(v, (list, tuple)) else v for v in named]
     return {n: hashlib.sha256(inspect.getsource(named_function(n, here)).encode()).hexdigest()[:12]
             for n in names if ':' in n}
 
