@@ -220,8 +220,9 @@ def make_learner(
     "An untrained Learner with these settings"
     options = TrainOptions(cond_drop=settings['cond_drop'], gamma=settings['gamma'])
     net, opt = (make_part(k, settings[k], here) for k in ('net', 'opt'))
-    return Learner(_data(settings['data'], settings['bs'], str(here)), net, make_recipe(settings, here), settings['lr'], opt,
-                   options, seed, precision=settings['precision'])
+    data = _data(settings['data'], settings['bs'], str(here))
+    return Learner(data, net, make_recipe(settings, here), settings['lr'], opt, options, seed,
+                   precision=settings['precision'])
 
 def trained(
     settings: Mapping[str, Any],     # complete settings
