@@ -185,7 +185,8 @@ def own_code(
     here: Path | str = '.',          # folder of the files that they refer to
 ) -> dict[str, str]:                 # 'file.py:function' -> hash of its source
     "Hashes of the functions that settings take from files"
-    names = [v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items() if v and k in (*parts, 'data')]
+    named = [v for k, v in settings.items() if v and k in (*parts, 'data')]
+    names = [v[0] if isinstance(v, (list, tuple)) else v for v in named]
     return {n: hashlib.sha256(inspect.getsource(named_function(n, here)).encode()).hexdigest()[:12]
             for n in names if ':' in n}
 
@@ -219,8 +220,9 @@ def make_learner(
     "An untrained Learner with these settings"
     options = TrainOptions(cond_drop=settings['cond_drop'], gamma=settings['gamma'])
     net, opt = (make_part(k, settings[k], here) for k in ('net', 'opt'))
-    return Learner(_data(settings['data'], settings['bs'], str(here)), net, make_recipe(settings, here),
-                   settings['lr'], opt, options, seed, precision=settings['precision'])
+    data = _data(settings['data'], settings['bs'], str(here))
+    return Learner(data, net, make_recipe(settings, here), settings['lr'], opt, options, seed,
+                   precision=settings['precision'])
 
 def trained(
     settings: Mapping[str, Any],     # complete settings
