@@ -585,10 +585,7 @@ def main():
             except Exception as e:
                 failed += 1
                 print(f'  FAILED {type(e).__name__}: {str(e)[:700]}', flush=True)
-                for k, c in enumerate(browser.contexts):
-                    for page in c.pages:
-                        with contextlib.suppress(Exception): page.screenshot(path=f'/tmp/play_failed_{k}.png', full_page=True)
-                    c.close()
+                for c in browser.contexts: c.close()
             quiet = not lab.said
             passed, failed = passed + quiet, failed + (not quiet)
             print(f'{f.__name__}: {time.perf_counter() - began:.0f} s; console: {lab.said[:3] or "quiet"}', flush=True)
