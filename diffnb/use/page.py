@@ -914,6 +914,7 @@ def serve(
 
 def _free_port(host: str, port: int | None) -> int:
     from diffnb.core.types import InputError
+    if not host.strip(): raise InputError('the host is empty; give an address, such as 127.0.0.1 for this machine only')
     wanted = range(7860, 7880) if port is None else [port]
     for p in wanted:
         with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as s:
