@@ -8,7 +8,7 @@ __all__ = ['lab', 'diffnb_lab']
 # %% ../../nbs/use/06_lab.ipynb #1ab60003
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from .cli import _number, _Path, run_command
+from .cli import between, PathOption, run_command
 if TYPE_CHECKING:
     from diffnb.lab.claim import Claim
     from diffnb.lab.run import Status
@@ -32,11 +32,11 @@ def _show(status: 'Status') -> None:
 
 def lab(
     action: str,                 # run: make the missing runs; status: what is done; report: verdicts so far
-    claims: list[_Path],         # claims: JSON files, or folders of them
-    lab: _Path = 'lab',          # folder of the lab, made if needed
-    jobs: Annotated[int, _number(int, 1, 1000)] | None = None, # runs at a time (default: number of CPU cores)
+    claims: list[PathOption],         # claims: JSON files, or folders of them
+    lab: PathOption = 'lab',          # folder of the lab, made if needed
+    jobs: Annotated[int, between(int, 1, 1000)] | None = None, # runs at a time (default: number of CPU cores)
     again: bool = False,         # repeat the runs that failed
-    save: _Path | None = None,   # also write the records into this file, such as results.jsonl
+    save: PathOption | None = None,   # also write the records into this file, such as results.jsonl
 ) -> None:
     "Test claims: train both arms of each with the same seeds, and compare them"
     from diffnb.core.types import InputError

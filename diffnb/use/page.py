@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from .cli import _number, _Path, run_command
+from .cli import between, PathOption, run_command
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
@@ -188,8 +188,8 @@ def problem(
     error: BaseException,
 ) -> str:
     "HTML of a message about something that did not work"
-    from diffnb.use.cli import _failure
-    known = _failure(error) if isinstance(error, Exception) else None
+    from diffnb.use.cli import known_failure
+    known = known_failure(error) if isinstance(error, Exception) else None
     if known is None:
         print(f'diffnb_play: {type(error).__name__}: {error}', file=sys.stderr)
         text = f'This did not work because of a fault in the program ({type(error).__name__}); please report it.'
@@ -933,10 +933,10 @@ def _has_display() -> bool:
     return sys.platform in ('darwin', 'win32') or bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
 def play(
-    run: _Path | None,           # run folder of the model to play with (default: the model in the package)
-    out: _Path = 'runs',         # folder for models that are trained on the page
+    run: PathOption | None,           # run folder of the model to play with (default: the model in the package)
+    out: PathOption = 'runs',         # folder for models that are trained on the page
     host: str = '127.0.0.1',     # address to listen on; 0.0.0.0 lets every machine in the network use the page
-    port: Annotated[int, _number(int, 0, 65535)] | None = None, # port (default: the first free one from 7860)
+    port: Annotated[int, between(int, 0, 65535)] | None = None, # port (default: the first free one from 7860)
     headless: bool = False,      # print the address only, and open no browser
     device: str = 'auto',        # compute device: auto, cpu, cuda, ...
 ) -> None:
