@@ -220,6 +220,7 @@ class LossGuided:
     denoise: Denoise
     loss: Callable[[Images], Tensor]
     scale: float
+    conditions: ClassVar[Mapping[str, Condition]] = {}     # a loss may hold one measurement for each image
 
     def __call__(self, x: Images, sigma: Sigmas, *args: Tensor, **cond: Tensor) -> Images:
         "Guided estimate of the clean images"

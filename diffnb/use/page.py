@@ -40,7 +40,8 @@ class Guard:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         "Answer a request, or pass it on"
-        if scope['type'] != 'http': return await self.app(scope, receive, send)
+        if scope['type'] == 'lifespan': return await self.app(scope, receive, send)
+        if scope['type'] != 'http': return             # the page has no websockets
         fault = self.fault(scope)
         if fault: return await _refuse(send, *fault)
         left = max_body
@@ -71,6 +72,9 @@ class Guard:
         path, headers = scope['path'].lstrip('/'), dict(scope['headers'])
         host = headers.get(b'host', b'').decode('latin-1').rsplit(':', 1)[0].strip('[]')
         if self.hosts and host not in self.hosts: return 403, 'this page answers only to this machine'
+        origin = headers.get(b'origin')                # browsers send it with every request of a website's scripts
+        if origin is not None and origin.partition(b'://')[2] != headers.get(b'host', b''):
+            return 403, 'this page answers only to itself, not to other websites'
         if path not in _open_paths and not path.startswith(_open_starts): return 404, 'there is nothing at this address'
         if path.startswith('gradio_api/file=http'): return 403, 'files of other machines are not fetched'
         size = headers.get(b'content-length', b'0')
@@ -724,7 +728,7 @@ def _score_tab(page: Page) -> None:
         with gr.Column(scale=3, min_width=300): made, code = page.result('score')
     def work(session: Session, n: Any) -> Iterator[Any]:
         try:
-            n, model, done, told = number('scored', n), session.model, 0, 0.
+            n, model, done, told, item = number('scored', n), session.model, 0, 0., None
             lines, halt = score_code(model, n), session.begin('score')
             yield bar(0, 'Reading the real pictures …'), lines
             for item in streamed(lambda watch: score(model, watch, n), halt, _patience):
@@ -734,7 +738,7 @@ def _score_tab(page: Page) -> None:
                     if time.perf_counter() - told < .3: continue
                     told = time.perf_counter()
                     yield bar(.95 * done / (n * fast['n_steps']), f'{done // fast["n_steps"]} of {n} pictures'), lines
-            if halt.is_set() and not isinstance(item, tuple): yield '<p class="hint">Stopped.</p>', lines
+            if not isinstance(item, tuple): yield '<p class="hint">Stopped.</p>', lines
         except Exception as e: yield problem(e), ''
     page.on(go.click, work, [n], [made, code], 'score', 2)
     def halt(session: Session) -> Iterator[Any]:

@@ -231,8 +231,8 @@ def streamed(
         except BaseException as e: seen.put(('error', e))
     thread = threading.Thread(target=work, name='diffnb work', daemon=True)
     thread.start()
+    kind = 'item'
     try:
-        kind = 'item'
         while kind == 'item':
             kind, item = seen.get()
             taken = time.monotonic()
@@ -240,7 +240,8 @@ def streamed(
             elif not isinstance(item, Stopped): raise item
     finally:
         stop.set()
-        thread.join()
+        if kind != 'item': thread.join()      # it has ended; closing the generator early must not wait for work
+
 def wait_for_work(
     seconds: float = 5.,     # at most
 ) -> None:
