@@ -63,9 +63,15 @@ def faults_at(browser, width, theme, pictures):
     return bad, len(files)
 
 
+def chromium():
+    "Path of Chromium or Chrome; None if there is none"
+    names = 'chromium', 'chromium-browser', 'google-chrome'
+    return os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, names)), None)
+
+
 def main(pictures):
     "Open all pages at all widths, in both themes; exit status"
-    at = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
+    at = chromium()
     if not at or not (DOCS/'index.html').exists():
         sys.exit('no Chromium on this machine, or no site in _docs: run .ci/docs first')
     flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']

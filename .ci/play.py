@@ -30,6 +30,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
+from browse import chromium
+
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP))
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
@@ -429,6 +431,13 @@ def score_with_its_floor(lab):
         page.locator('#score-result table').wait_for(timeout=60_000)
         yield 'floor' in say('score-result', page) and 'FD fashion' in say('score-result', page), f'{width}: a table'
         if width == 1280: lab.shot(page, 'score')
+        number(page.get_by_role('tabpanel').filter(has=page.locator('#score-go')), 'Pictures to score', 1000)
+        page.locator('#score-go').click()
+        page.locator('#score-result').get_by_text(' of 1000 pictures').first.wait_for(timeout=15_000)
+        began = time.perf_counter()
+        page.locator('#score-stop').click()
+        finished(page, 'score', 15_000, 'Stopped')
+        yield True, f'{width}: stopped after {time.perf_counter() - began:.1f} s'
         page.context.close()
 
 
@@ -561,17 +570,11 @@ def commands_that_cannot_work(lab):
         yield p.returncode == 2 and words in p.stderr and p.stderr.count('\n') == 1, f'{options[0]}: {p.stderr.strip()[:110]}'
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--screenshots', type=Path)
-    parser.add_argument('--only', default='')
-    args = parser.parse_args()
-    at = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
-    if not at: sys.exit('no Chromium on this machine')
+def checked(server, chromium_at, args):
+    "Run the checks: numbers of passed and failed ones"
     passed = failed = 0
-    server = Server()
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=at, args=FLAGS)
+        browser = p.chromium.launch(executable_path=chromium_at, args=FLAGS)
         lab = Lab(server, browser)
         lab.pictures = args.screenshots
         for f in CHECKS:
@@ -590,7 +593,20 @@ def main():
             passed, failed = passed + quiet, failed + (not quiet)
             print(f'{f.__name__}: {time.perf_counter() - began:.0f} s; console: {lab.said[:3] or "quiet"}', flush=True)
         browser.close()
-    status, left = server.end(), [f for f in server.files() if f.startswith('tmp/')]
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--screenshots', type=Path)
+    parser.add_argument('--only', default='')
+    args = parser.parse_args()
+    at = chromium()
+    if not at: sys.exit('no Chromium on this machine')
+    server = Server()
+    try: passed, failed = checked(server, at, args)
+    finally: status = server.end()
+    left = [f for f in server.files() if f.startswith('tmp/')]
     good = status == 0 and not left
     passed, failed = passed + good, failed + (not good)
     print(f'ended with status {status}; temporary files left: {left[:5]}')

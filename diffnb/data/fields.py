@@ -332,6 +332,7 @@ class Captions(Field):
         if odd is not None: raise InputError(f"{odd!r} is not one word in lower case, as caption_words finds them")
         if words and most is None: raise InputError("Captions with words needs most, the largest number of words")
         self.words, self.most, self.min_count = tuple(words), most, min_count
+        self._known = CaptionCondition(self.words, most) if self.words and most is not None else None   # has an index
 
     def setup(self, items: Iterable[Any]) -> 'Captions':
         "Field with the vocabulary and largest length of these captions, unless they were given"
@@ -343,7 +344,8 @@ class Captions(Field):
         if not words:
             raise InputError(f"no item has a caption with a word of {self.min_count} or more captions; correct the "
                              "getter, which must return text")
-        longest = max(sum(w in set(words) for w in caption) for caption in found)
+        known = set(words)
+        longest = max(sum(w in known for w in caption) for caption in found)
         return Captions(words, self.most or longest, self.min_count)
 
     def encode(self, item: Any) -> Tensor:
@@ -358,6 +360,5 @@ class Captions(Field):
 
     def condition(self, like: Tensor) -> CaptionCondition:    # noqa: ARG002
         "Caption condition with this vocabulary"
-        if not self.words or self.most is None:
-            raise InputError("Captions has no words; call setup first, or give words and most")
-        return CaptionCondition(self.words, self.most)
+        if self._known is None: raise InputError("Captions has no words; call setup first, or give words and most")
+        return self._known

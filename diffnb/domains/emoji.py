@@ -149,7 +149,7 @@ class WordReader:
         if not isinstance(condition, CaptionCondition):
             raise InputError(f"{name!r} is {type(condition).__name__}; a word reader needs captions")
         if not 0 < ridge < float('inf'): raise InputError(f"ridge (={ridge}) must be a finite number above 0")
-        channels, batch = data.spec.shape[0], data.train[:]
+        channels, batch = data.spec.shape[0], data.to(torch.device('cpu')).train[:]
         net = FeatureNet.new(rng(0, 'random features', channels), channels)
         self.net, self.condition, self.spec = net.eval().requires_grad_(False), condition, data.spec
         self.mean, self.std = torch.zeros(1), torch.ones(1)
@@ -164,7 +164,8 @@ class WordReader:
         x: Images,               # pictures in the range of the data
     ) -> Tensor:                 # (N, 2048)
         "Standardized features of 4 x 4 regions, from convolutions with random weights"
-        parts = ((b - self.spec.lo) * (2 / (self.spec.hi - self.spec.lo)) - 1 for b in self.spec.check(x).split(250))
+        x = self.spec.check(x.cpu())
+        parts = ((b - self.spec.lo) * (2 / (self.spec.hi - self.spec.lo)) - 1 for b in x.split(250))
         found = torch.cat([F.adaptive_avg_pool2d(self.net.body(b), 4).flatten(1) for b in parts])
         return (found - self.mean) / self.std
 
@@ -186,7 +187,7 @@ class WordReader:
         found = self.agreement(x, captions)
         return (found > found.diagonal()[:, None]).sum(1)
 
-    def _bag(self, captions: Tensor) -> Tensor: return self.condition.regressors(captions).clamp(max=1)
+    def _bag(self, captions: Tensor) -> Tensor: return self.condition.regressors(captions.cpu()).clamp(max=1)
 
 # %% ../../nbs/domains/03_emoji.ipynb #e3030130
 def wrong_captions(

@@ -112,7 +112,7 @@ def pitch_of(
     "Pitch of each sound, from the autocorrelation"
     x, n = waves.double(), waves.shape[1]
     spectrum = torch.fft.rfft(x, 2 * n)
-    r = torch.fft.irfft(spectrum.abs().square())[:, :n] / torch.arange(n, 0, -1)
+    r = torch.fft.irfft(spectrum.abs().square())[:, :n] / torch.arange(n, 0, -1, device=x.device)
     first, last = (int(rate / _hertz(p)) for p in (highest, lowest))
     near, left, right = r[:, first:last], r[:, first - 1:last - 1], r[:, first + 1:last + 1]
     peak = (near >= left) & (near > right) & (near > .3 * r[:, :1])

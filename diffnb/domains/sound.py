@@ -274,6 +274,7 @@ def train_judge(
     classes = dls.spec.classes if isinstance(dls.spec.conditions.get('label'), ClassCondition) else []
     if not 2 <= len(classes) <= 10: raise InputError(f"{len(classes)} classes; a judge needs 2 to 10, called 'label'")
     if steps < 1: raise InputError(f"steps (={steps}) must be 1 or more")
+    dls = dls.to(torch.device('cpu'))
     net = FeatureNet.new(rng(seed, 'judge'), dls.spec.shape[0]).train()
     opt = torch.optim.AdamW(net.parameters(), lr)
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)

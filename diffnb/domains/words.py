@@ -153,7 +153,10 @@ def split_hashed(
     if not 0 < held_out < 1: raise InputError(f"held_out (={held_out}) must be above 0 and below 1")
     def low(word): return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest()) < held_out * 2**32
     part = torch.tensor([low(w) for w in words], dtype=torch.bool)
-    return lambda n: ((~part[:n]).nonzero()[:, 0], part[:n].nonzero()[:, 0])
+    def split(n: int) -> tuple[Tensor, Tensor]:
+        if n != len(part): raise InputError(f"{n} items and {len(part)} words to split by; give one for each item")
+        return (~part).nonzero()[:, 0], part.nonzero()[:, 0]
+    return split
 
 # %% ../../nbs/domains/07_words.ipynb #05d00013
 class _Block(nn.Module):

@@ -103,7 +103,11 @@ def read_claim(
         what = f"does not know the field {bad[0]!r}" if bad else f"lacks the field {lost[0]!r}"
         raise InputError(f"{path} {what}; a claim has {', '.join(needed)}, and may have "
                          f"{', '.join(k for k in known if k not in needed)}")
-    lists = {k: tuple(found[k]) for k in ('seeds', 'tune_seeds') if isinstance(found.get(k), list)}
+    kinds = {**dict.fromkeys(('published', 'base', 'a', 'b', 'tune'), dict), 'seeds': list, 'tune_seeds': list}
+    for k, kind in kinds.items():
+        if k in found and not isinstance(found[k], kind):
+            raise InputError(f"{path}: {k} is {found[k]!r}; give a JSON {'object' if kind is dict else 'list'}")
+    lists = {k: tuple(found[k]) for k in ('seeds', 'tune_seeds') if k in found}
     try: claim = Claim(path.stem, **{**found, **lists}, here=path.parent)
     except TypeError as e: raise InputError(f"{path}: {e}") from None
     try: check_claim(claim)
@@ -139,7 +143,8 @@ def check_claim(claim: Claim) -> None:
 # %% ../../nbs/lab/01_claim.ipynb #1ab10032
 def _check_tuning(claim: Claim) -> None:
     if not claim.tune: return
-    if len(claim.tune) != 1 or len(next(iter(claim.tune.values()))) < 2:
+    values = next(iter(claim.tune.values()))
+    if len(claim.tune) != 1 or not isinstance(values, (list, tuple)) or len(values) < 2:
         raise InputError(f"tune is {dict(claim.tune)}; give one setting with two or more values, such as "
                          '{"lr": [0.001, 0.003]}')
     both = sorted(set(claim.seeds) & set(claim.tune_seeds))

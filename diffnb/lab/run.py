@@ -203,6 +203,10 @@ class Engine(Protocol):
 
 _threads = {k: '1' for k in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')}
 
+def _cores() -> int:
+    import torch
+    return 1 if torch.cuda.is_available() else os.cpu_count() or 1     # processes would share the one GPU
+
 @dataclass
 class _Process:
     process: subprocess.Popen
@@ -214,7 +218,7 @@ class _Process:
 @dataclass(frozen=True)
 class local:      # noqa: N801
     "Engine that starts processes on this machine, each with one thread"
-    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)   # number of processes at a time
+    jobs: int = field(default_factory=_cores)    # number of processes at a time (default: cores; with a GPU 1)
     prefix: tuple[str, ...] = ()     # words before each command, such as ('nice',)
 
     def start(self, command: Sequence[str], log: Path) -> Job:
@@ -343,7 +347,9 @@ class _Floor:
         self.left, self.running, self.unrun = [t for t in tasks if t.name not in records], [], []
         self.models = {t.name: t.model for t in self.left}           # hashes, which take time
         claims = {t.claim.name: t.claim for t in tasks}
-        self.names = {c.name: {f'{run_key(c, arm)}-{s}' for arm in 'ab' for s in c.seeds} for c in claims.values()}
+        own = {n: {t.name for t in tasks if t.claim.name == n} for n in claims}         # with those of the tuning
+        self.names = {n: own[n] | {f'{run_key(c, arm)}-{s}' for arm in 'ab' for s in c.seeds}
+                      for n, c in claims.items()}
 
     def work(self) -> Status:
         "Start and collect runs until none is left; a KeyboardInterrupt ends the running ones"
@@ -393,7 +399,8 @@ class _Floor:
             self.unrun.append(task)
             said = f'killed by signal {-status}; the next call runs it again'
         elif record is None:
-            tail = ' '.join((folder/'log.txt').read_text(errors='replace').split())[-300:]
+            log = folder/'log.txt'
+            tail = ' '.join(log.read_text(errors='replace').split())[-300:] if log.is_file() else 'it wrote no log'
             record_failure(task, self.lab, f'the process ended with status {status}: {tail}',
                            time.perf_counter() - r.began)
             record = read_run(folder)

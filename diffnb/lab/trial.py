@@ -249,15 +249,15 @@ def _real(name: str, n: int, here: str) -> RealImages:
 
 def _samples(model: Model, settings: Mapping[str, Any], real: RealImages, seed: int, here: Path | str) -> Any:
     denoise: Denoiser = make_part('weights', settings['weights'], here)(model)
-    spec, recipe, guide, states = denoise.spec, denoise.recipe, settings['guide'], []
+    spec, recipe, guide, evals = denoise.spec, denoise.recipe, settings['guide'], []
     new = {k: settings[k] for k in ('sigma_min', 'sigma_max') if settings[k] is not None}
     if settings['schedule'] is not None: new['schedule'] = make_part('schedule', settings['schedule'], here)
     cond: dict[str, Any] = pick_conditions(spec, settings['n'], **match_conditions(real.held, real.spec, spec))
     guided = denoise if guide is None else make_part('guide', guide, here)(model)(denoise)
     kw: dict[str, Any] = dict(n_steps=settings['n_steps'], step=make_part('step', settings['step'], here), bs=250)
     x = sample(guided, spec, replace(recipe, **new), settings['n'], seed, device=model.learn.device,
-               watch=states.append, **kw, **cond)
-    return spec.to_uint8(x), match_classes(cond.get('label'), spec, fashion_classes), max(s.n_evals for s in states)
+               watch=lambda s: evals.append(s.n_evals), **kw, **cond)
+    return spec.to_uint8(x), match_classes(cond.get('label'), spec, fashion_classes), max(evals)
 
 def trial(
     settings: Mapping[str, Any],     # complete settings
@@ -266,8 +266,8 @@ def trial(
     here: Path | str = '.',          # folder of the files that settings refer to
 ) -> dict[str, Any]:
     "Train, sample and score: values of all scores, those of real images, and the cost, as JSON"
-    model, began = trained(settings, seed, models, here), time.perf_counter()
-    real = _real(settings['data'], settings['n'], str(here))
+    model, real = trained(settings, seed, models, here), _real(settings['data'], settings['n'], str(here))
+    began = time.perf_counter()
     x, label, n_evals = _samples(model, settings, real, seed, here)
     seconds, card = time.perf_counter() - began, model.learn.card()
     scores = real.score(x, label)

@@ -869,11 +869,13 @@ def build_page(
     demo.process_api = plainly       # type: ignore[method-assign]
     return demo
 
+_here = '127.0.0.1', 'localhost'     # names of this machine to itself
+
 def _gradio() -> Any:
     from diffnb.core.types import InputError
     for k, v in dict(GRADIO_ANALYTICS_ENABLED='False', HF_HUB_DISABLE_TELEMETRY='1', DO_NOT_TRACK='1',
                      GRADIO_HEARTBEAT_INTERVAL='1').items(): os.environ[k] = v
-    try: import gradio
+    try: import gradio    # type: ignore[import-not-found]
     except ImportError: raise InputError("the page needs Gradio, which is not installed: "
                                          "pip install 'diffnb[play]'") from None
     return gradio
@@ -889,13 +891,13 @@ def serve(
     "Context with the page open; its temporary files are deleted at the end. Raises `InputError` for a port in use"
     gr = _gradio()
     from PIL import Image as PILImage
-    from starlette.middleware import Middleware
+    from starlette.middleware import Middleware    # type: ignore[import-not-found]
     from diffnb.use.play import max_pixels, wait_for_work
-    local, port, before = host in ('127.0.0.1', 'localhost', '::1'), _free_port(host, port), PILImage.MAX_IMAGE_PIXELS
+    local, port, before = host in _here, _free_port(host, port), PILImage.MAX_IMAGE_PIXELS
     room, sessions = Path(tempfile.mkdtemp(prefix='diffnb-play-')), Sessions(model)
     folder = os.environ.get('GRADIO_TEMP_DIR')
     os.environ['GRADIO_TEMP_DIR'], PILImage.MAX_IMAGE_PIXELS = str(room), max_pixels // 2     # refused above twice that
-    guard, demo = Middleware(Guard, room=room, hosts=('127.0.0.1', 'localhost', '::1') if local else ()), None
+    guard, demo = Middleware(Guard, room=room, hosts=_here if local else ()), None
     theme = gr.themes.Soft(primary_hue='orange', font=['system-ui', 'sans-serif'], font_mono=['monospace'])
     theme = theme.set(**_contrast)
     try:
@@ -918,10 +920,11 @@ def serve(
 
 def _free_port(host: str, port: int | None) -> int:
     from diffnb.core.types import InputError
-    if not host.strip(): raise InputError('the host is empty; give an address, such as 127.0.0.1 for this machine only')
+    if not host.strip() or ':' in host:
+        raise InputError(f'host is {host!r}; give an IPv4 address or a name, such as 127.0.0.1 for this machine only')
     wanted = range(7860, 7880) if port is None else [port]
     for p in wanted:
-        with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as s:
+        with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try: s.bind((host, p))
             except (OSError, UnicodeError) as e:
@@ -952,7 +955,7 @@ def play(
         print(f'The page is at {address}\nModel: {model.name}. Ctrl-C ends the page.', flush=True)
         if not headless and _has_display(): webbrowser.open(address)
         elif not headless: print(_no_display(address), flush=True)
-        if host not in ('127.0.0.1', 'localhost', '::1'):
+        if host not in _here:
             print('Everyone who can reach this machine can use the page, and train on it.', flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)      # clean up as after Ctrl-C
         with suppress(KeyboardInterrupt): threading.Event().wait()
