@@ -349,10 +349,11 @@ def _read_npz(path: Path) -> LabeledImages:
                          "give one, a folder of images, or a run") from None
     if a.dtype != np.uint8 or a.ndim != 4:
         raise InputError(f"arr_0 of {path} is {a.dtype} {a.shape}, needed is uint8 (N, H, W, C)")
-    if label is not None and label.shape != (len(a),):
+    if label is not None and label.shape[:1] != (len(a),):
         raise InputError(f"arr_1 of {path} has shape {label.shape}, arr_0 has {len(a)} images; "
                          "give one label per image")
-    known = label is not None and not (label < 0).any()
+    classes = label is not None and label.ndim == 1 and label.dtype.kind in 'iu'     # not captions, nor numbers
+    known = classes and not (label < 0).any()
     x = torch.from_numpy(a).permute(0, 3, 1, 2).contiguous()
     return LabeledImages(x, torch.from_numpy(label).long() if known else None)
 
