@@ -352,10 +352,9 @@ def _read_npz(path: Path) -> LabeledImages:
     if label is not None and label.shape[:1] != (len(a),):
         raise InputError(f"arr_1 of {path} has shape {label.shape}, arr_0 has {len(a)} images; "
                          "give one label per image")
-    classes = label is not None and label.ndim == 1 and label.dtype.kind in 'iu'     # not captions, nor numbers
-    known = classes and not (label < 0).any()
+    known = label is not None and label.ndim == 1 and label.dtype.kind in 'iu' and not (label < 0).any()
     x = torch.from_numpy(a).permute(0, 3, 1, 2).contiguous()
-    return LabeledImages(x, torch.from_numpy(label).long() if known else None)
+    return LabeledImages(x, torch.from_numpy(label).long() if known else None)     # captions and numbers: None
 
 def _size(spec: DataSpec) -> str:
     return f'{spec.shape[1]}x{spec.shape[2]} with {spec.shape[0]} channel{"s" if spec.shape[0] > 1 else ""}'
