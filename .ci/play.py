@@ -48,6 +48,11 @@ def check(f):
 
 # The server, and what it uses
 
+def listen():
+    "Let a process end with Ctrl-C, also where this file runs in the background"
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     "diffnb_play in a process of its own, in an empty folder"
     def __init__(self, *options):
@@ -56,7 +61,7 @@ class Server:
         env = {**os.environ, 'PYTHONPATH': str(TOP), 'TMPDIR': str(self.home/'tmp'), 'HOME': str(self.home)}
         self.log = open(self.home/'log', 'w')
         self.process = subprocess.Popen([*COMMAND, '--headless', '--port', '0', *options], cwd=self.home, env=env,
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True, preexec_fn=listen)
         line = self.process.stdout.readline()
         if 'The page is at' not in line:
             self.process.wait()
