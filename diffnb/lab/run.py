@@ -160,7 +160,7 @@ def run_task(
 def record_failure(
     task: Task,
     lab: Path | str,         # folder of the lab
-    error: str,              # what happened
+    error: str,              # error message
     seconds: float = 0.,     # time that it took
 ) -> None:
     "Write the record of a failed run"
@@ -258,7 +258,7 @@ class Status(NamedTuple):
     failed: int              # runs with an error
     unrun: int               # runs that the limits on time leave out
     minutes: float           # estimated minutes until the end; NaN if unknown
-    last: str = ''           # what happened last
+    last: str = ''           # last event
 
     def __str__(self) -> str:
         left = self.total - self.done - self.failed - self.unrun
@@ -291,7 +291,7 @@ def lab_status(
     claims: Sequence[Claim],
     lab: Path | str,         # folder of the lab
 ) -> Status:
-    "What is done and what is left, without starting anything"
+    "Number of finished and missing runs; starts nothing"
     tasks = lab_tasks(claims, lab)
     return _status(tasks, lab_records(tasks, lab), 0, 1)
 

@@ -54,7 +54,7 @@ trial_settings: dict[str, Any] = {**train_settings, **sample_settings, **score_s
 # %% ../../nbs/lab/00_trial.ipynb #1ab00008
 @dataclass(frozen=True)
 class Model:
-    "A trained model, with what guidance and the choice of weights need"
+    "A trained model, and a function that trains it for fewer steps"
     learn: Learner                           # finished training
     earlier: Callable[[int], 'Model']        # number of steps -> the same settings trained for that many steps
 
